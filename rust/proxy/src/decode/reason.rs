@@ -1,0 +1,96 @@
+//! Why an object, or a part of one, is not taken in.
+
+use std::fmt::{self, Write as _};
+use std::ops::RangeInclusive;
+
+/// Why an object is not valid as a whole: the field, and what is wrong with its value.
+pub(super) type Reason = String;
+
+/// How many reasons are kept for one object, so that a broken one costs no more memory than a
+/// good one.
+const REASONS_KEPT: usize = 16;
+
+/// How many characters of a value or a cause are shown.
+const CHARACTERS_SHOWN: usize = 80;
+
+/// The parts of one object that are left out because they are not valid.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut {
+    reasons: Vec<Reason>,
+    unnamed: usize,
+}
+
+impl LeftOut {
+    /// Notes a part that is left out.
+    pub(super) fn push(&mut self, reason: fmt::Arguments<'_>) {
+        if self.reasons.len() < REASONS_KEPT {
+            self.reasons.push(reason.to_string());
+        } else {
+            self.unnamed += 1;
+        }
+    }
+
+    /// The reasons, and a count of those that were not kept.
+    pub(super) fn into_reasons(mut self) -> Vec<Reason> {
+        if self.unnamed > 0 {
+            let more = format!("{} more parts are not valid", self.unnamed);
+            self.reasons.push(more);
+        }
+        self.reasons
+    }
+}
+
+/// Prints a value of the input in backticks, escaped, and cut where it is long.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_char('`')?;
+        Shortened(self.0).fmt(formatter)?;
+        formatter.write_char('`')
+    }
+}
+
+/// Prints text of the input escaped, and cut where it is long.
+pub(super) struct Shortened<'a>(pub(super) &'a str);
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars();
+        for character in characters.by_ref().take(CHARACTERS_SHOWN) {
+            if character.is_control() {
+                write!(formatter, "{}", character.escape_debug())?;
+            } else {
+                formatter.write_char(character)?;
+            }
+        }
+        if characters.next().is_some() {
+            formatter.write_str("...")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a number that must be there and in range; `field` names it.
+pub(super) fn required_number<T>(
+    value: Option<i64>,
+    range: RangeInclusive<T>,
+    field: fmt::Arguments<'_>,
+) -> Result<T, Reason>
+where
+    T: TryFrom<i64> + PartialOrd + fmt::Display,
+{
+    let Some(value) = value else {
+        return Err(format!("{field}: missing"));
+    };
+    T::try_from(value)
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (first, last) = (range.start(), range.end());
+            format!("{field}: {value} is not between {first} and {last}")
+        })
+}
+
+/// The ports that can be connected to.
+pub(super) const PORTS: RangeInclusive<u16> = 1..=u16::MAX;

@@ -1,0 +1,20 @@
+//! How Kubernetes objects are named.
+
+use std::fmt;
+
+use smol_str::SmolStr;
+
+/// The namespace and name of an object, printed as `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespacedName {
+    /// The namespace.
+    pub namespace: SmolStr,
+    /// The name, unique in the namespace for its kind.
+    pub name: SmolStr,
+}
+
+impl fmt::Display for NamespacedName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}

@@ -1,0 +1,24 @@
+//! What changed since the last look.
+
+use std::collections::BTreeSet;
+
+use crate::NamespacedName;
+
+/// What changed since the last look. An object that is as it was does not show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The Services that changed, came or went, themselves or their endpoints; whether or not
+    /// the Service exists.
+    pub services: BTreeSet<NamespacedName>,
+    /// Whether the node's own Node changed.
+    pub node: bool,
+    /// Whether the ranges of Service addresses changed.
+    pub service_cidrs: bool,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.services.is_empty() && !self.node && !self.service_cidrs
+    }
+}

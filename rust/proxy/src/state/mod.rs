@@ -1,0 +1,18 @@
+//! What the API server says, reduced to what the node needs.
+
+mod changes;
+mod endpoint_slice;
+mod node;
+mod rejections;
+mod report;
+mod service;
+mod slice_index;
+mod store;
+mod tracker;
+
+pub use changes::Changes;
+pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};
+pub use node::Node;
+pub use report::{EventReport, FeedReport, WatchEvent};
+pub use service::{Service, ServicePort, TrafficPolicy};
+pub use store::State;
