@@ -1,0 +1,140 @@
+//! A plan as JSON: a stable form for programs.
+
+use serde::Serialize;
+use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
+
+use super::{Action, FrontendChange, Plan};
+use crate::programmed::{EndpointSlots, FrontendElements};
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Add => "add",
+            Self::Change => "change",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+impl Serialize for EndpointSlots {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.endpoints().map(ToString::to_string))
+    }
+}
+
+impl Serialize for FrontendElements {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut state = serializer.serialize_struct("FrontendElements", 6)?;
+        let name = |balancer: crate::layout::Balancer| balancer.name();
+        state.serialize_field("chain", &self.dispatch.map(name))?;
+        state.serialize_field("refusal", &self.refusal.map(|refusal| refusal.to_string()))?;
+        state.serialize_field("shortCircuitChain", &self.short_circuit.map(name))?;
+        state.serialize_field("endpoints", &self.endpoints)?;
+        state.serialize_field("localEndpoints", &self.local_endpoints)?;
+        let ranges = self.firewalled.then_some(&self.source_ranges);
+        state.serialize_field("sourceRanges", &ranges)?;
+        state.end()
+    }
+}
+
+/// An element of `changes`: a frontend.
+#[derive(Serialize)]
+struct Frontend<'a> {
+    action: Action,
+    kind: &'static str,
+    name: String,
+    service: &'a str,
+    port: &'a str,
+    before: Option<&'a FrontendElements>,
+    after: Option<&'a FrontendElements>,
+}
+
+/// An element of `changes`: anything but a frontend.
+#[derive(Serialize)]
+struct Other {
+    action: Action,
+    kind: &'static str,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    added: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl<'a> From<&'a FrontendChange> for Frontend<'a> {
+    fn from(change: &'a FrontendChange) -> Self {
+        let existing = |elements: &'a FrontendElements| (!elements.is_empty()).then_some(elements);
+        Self {
+            action: change.action(),
+            kind: "frontend",
+            name: change.key.to_string(),
+            service: change.named().service(),
+            port: change.named().port_name(),
+            before: existing(&change.before),
+            after: existing(&change.after),
+        }
+    }
+}
+
+/// The list of changes, written one by one.
+struct Changes<'a>(&'a Plan);
+
+impl Serialize for Changes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(plan) = self;
+        let mut list = serializer.serialize_seq(Some(plan.len()))?;
+        for change in &plan.frontends {
+            list.serialize_element(&Frontend::from(change))?;
+        }
+        for change in &plan.members {
+            let (action, name) = (change.action(), change.member.to_string());
+            list.serialize_element(&Other {
+                action,
+                kind: "member",
+                name,
+            })?;
+        }
+        for change in plan.definitions.iter().chain(&plan.prune) {
+            let (action, name) = (change.action(), change.to_string());
+            list.serialize_element(&Other {
+                action,
+                kind: "definition",
+                name,
+            })?;
+        }
+        for stray in &plan.strays {
+            let name = format!("{} {}", stray.set.table.family.keyword(), stray.set.name);
+            list.serialize_element(&Other {
+                action: Action::Delete,
+                kind: "stray",
+                name,
+            })?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let summary = self.summary();
+        let mut state = serializer.serialize_struct("Plan", 2)?;
+        state.serialize_field("changes", &Changes(self))?;
+        let summary = Counts {
+            added: summary.added,
+            changed: summary.changed,
+            removed: summary.removed,
+        };
+        state.serialize_field("summary", &summary)?;
+        state.end()
+    }
+}
+
+impl Plan {
+    /// The plan as a JSON object: `changes`, a list, and `summary`, the counts.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}

@@ -1,0 +1,399 @@
+//! Drives `state -> desired -> plan -> commit` for one node.
+
+use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
+use smol_str::{SmolStr, format_smolstr};
+use thiserror::Error;
+
+use crate::NamespacedName;
+use crate::config::{Config, NodePortAddresses};
+use crate::dataplane::{CommitFailure, Dataplane};
+use crate::decode::DecodeError;
+use crate::desired::{Desired, ServiceFrontends};
+use crate::error_chain;
+use crate::explain::{ExplainError, Explainer, Explanation};
+use crate::hash::HashSet;
+use crate::layout::{Member, SetTable, Skeleton, frontend_key};
+use crate::plan::{Plan, Planner, Summary};
+use crate::programmed::Programmed;
+use crate::rejection::Rejection;
+use crate::state::{EventReport, FeedReport, State};
+
+/// Keeps the desired state of one node, and makes the kernel equal to it.
+#[derive(Debug)]
+pub struct Proxier<D> {
+    config: Config,
+    state: State,
+    desired: Desired,
+    sets: SetTable,
+    skeletons: [Skeleton; 2],
+    /// What the kernel holds; `None` until it is read, and when it is not certain any more.
+    programmed: Option<Programmed>,
+    /// The Services, as `namespace/name`, whose frontends stay as they are: see [`State::held`].
+    held: HashSet<SmolStr>,
+    /// Whether all is to be compared, not only what changed in the desired state.
+    compare_all: bool,
+    /// Counts the changes of what a plan is to take care of.
+    revision: u64,
+    dataplane: D,
+}
+
+/// What a committed plan did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncReport {
+    /// How many Services are programmed now.
+    pub services: usize,
+    /// How many endpoints serve them.
+    pub endpoints: usize,
+    /// What changed.
+    pub summary: Summary,
+    /// How many kernel objects were written or deleted.
+    pub operations: usize,
+    /// Whether chains that nothing needs any more are still there, because the kernel had not let
+    /// go of them; the next plan deletes them.
+    pub prune_pending: bool,
+}
+
+/// A plan that could not be carried out. The kernel is as it was, unless it was the pruning that
+/// failed; the next plan makes up for what was not done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApplyError<E: std::error::Error + 'static> {
+    /// The plan does not make a valid transaction.
+    #[error("the plan makes no valid transaction")]
+    Transaction(#[from] TransactionError),
+    /// The kernel did not take the transaction.
+    #[error("{}", match .service {
+        Some(service) => format!("the kernel refused a change of Service `{service}`"),
+        None => "the kernel refused the transaction".to_owned(),
+    })]
+    Commit {
+        /// The Service whose change the kernel refused, as `namespace/name:port`, if it is one's.
+        service: Option<Name>,
+        /// What the kernel said.
+        source: E,
+    },
+}
+
+impl<D: Dataplane> Proxier<D> {
+    /// A proxier that knows of no Service yet. Reads and writes nothing.
+    pub fn new(config: Config, dataplane: D) -> Self {
+        let skeletons = Family::ALL.map(|family| skeleton(family, &config, None, &[]));
+        Self {
+            state: State::new(config.node_name.clone()),
+            config,
+            desired: Desired::default(),
+            sets: SetTable::default(),
+            skeletons,
+            programmed: None,
+            held: HashSet::default(),
+            compare_all: true,
+            revision: 0,
+            dataplane,
+        }
+    }
+
+    /// Takes in one JSON document; see [`State::feed`].
+    pub fn feed(&mut self, frame: &[u8]) -> Result<FeedReport, DecodeError> {
+        self.state.feed(frame)
+    }
+
+    /// Takes in one line of a watch; see [`State::feed_event`].
+    pub fn feed_event(&mut self, line: &[u8]) -> Result<EventReport, DecodeError> {
+        self.state.feed_event(line)
+    }
+
+    /// What the API server said.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The kernel.
+    pub fn dataplane(&mut self) -> &mut D {
+        &mut self.dataplane
+    }
+
+    /// What is desired, brought up to date with the state.
+    pub fn desired(&mut self) -> &Desired {
+        self.derive();
+        &self.desired
+    }
+
+    /// What the kernel held when it was last read or written; `None` if that is not known.
+    pub fn programmed(&self) -> Option<&Programmed> {
+        self.programmed.as_ref()
+    }
+
+    /// Everything that is left out: invalid objects and parts, and frontends that an older
+    /// Service has.
+    pub fn rejections(&mut self) -> Vec<Rejection> {
+        self.derive();
+        let mut rejections: Vec<Rejection> = self.state.rejections().into_iter().cloned().collect();
+        rejections.extend(
+            self.desired
+                .conflicts()
+                .into_iter()
+                .map(|conflict| Rejection {
+                    kind: SmolStr::new_static("Service"),
+                    name: format_smolstr!("{}", conflict.loser),
+                    reason: format!(
+                        "{} belongs to the older Service `{}`",
+                        conflict.key, conflict.winner
+                    ),
+                    whole: false,
+                }),
+        );
+        rejections
+    }
+
+    /// Reads the kernel, compares all of it with what is desired, and plans to delete what nobody
+    /// wants.
+    pub fn plan_all(&mut self) -> Result<Plan, D::ObserveError> {
+        self.programmed = None;
+        self.plan()
+    }
+
+    /// Plans what changed since the last commit, without reading the kernel if what it holds is
+    /// known.
+    pub fn plan(&mut self) -> Result<Plan, D::ObserveError> {
+        if self.programmed.is_none() {
+            let ruleset = self.dataplane.observe()?;
+            self.programmed = Some(Programmed::adopt(ruleset, &self.sets));
+            self.compare_all();
+        }
+        self.derive();
+        self.hold();
+        let empty = Programmed::default();
+        let planner = Planner {
+            desired: &self.desired,
+            programmed: self.programmed.as_ref().unwrap_or(&empty),
+            sets: &self.sets,
+            skeletons: &self.skeletons,
+            held: &self.held,
+        };
+        let plan = if self.compare_all {
+            planner.plan_all()
+        } else {
+            planner.plan_changed()
+        };
+        Ok(Plan {
+            services: self.desired.service_count(),
+            endpoints: self.desired.endpoint_count(),
+            generation: planner.programmed.generation,
+            revision: self.revision,
+            ..plan
+        })
+    }
+
+    /// Explains why packets to `target` go where they go, and compares with the kernel. `target`
+    /// has one of the forms of [`Target::FORMS`](crate::explain::Target::FORMS); `source` is an IP
+    /// address, or `None` for every class of sources. A kernel that cannot be read is no error: the
+    /// explanation says so.
+    pub fn explain(
+        &mut self,
+        target: &str,
+        source: Option<&str>,
+    ) -> Result<Explanation, ExplainError>
+    where
+        D::ObserveError: std::error::Error,
+    {
+        let plan = self.plan_all().map_err(|error| error_chain(&error));
+        self.derive();
+        let empty = Programmed::default();
+        let programmed = self.programmed.as_ref().unwrap_or(&empty);
+        let explainer = Explainer {
+            state: &self.state,
+            desired: &self.desired,
+            skeletons: &self.skeletons,
+            kernel: plan
+                .as_ref()
+                .map(|plan| (programmed, plan))
+                .map_err(Clone::clone),
+        };
+        explainer.explain(target, source)
+    }
+
+    /// Carries out a plan in one transaction; what is to be pruned follows in a second one.
+    pub fn apply(&mut self, plan: &Plan) -> Result<SyncReport, ApplyError<D::CommitError>> {
+        let mut report = SyncReport {
+            services: plan.services,
+            endpoints: plan.endpoints,
+            summary: plan.summary(),
+            ..SyncReport::default()
+        };
+        let transaction = plan.transaction(&self.sets)?;
+        let prune = plan.prune_transaction()?;
+        let mut generation = plan.generation;
+        self.commit(&transaction, &mut generation)
+            .map_err(|source| ApplyError::Commit {
+                service: culprit(plan, &transaction, &source),
+                source,
+            })?;
+        report.operations = operations(&transaction);
+        if let Some(programmed) = &mut self.programmed {
+            plan.confirm(programmed);
+            if !transaction.is_empty() {
+                programmed.generation = generation;
+            }
+        }
+        // What changed after the plan was made is still to be planned.
+        if plan.revision == self.revision {
+            self.desired.changes_programmed();
+            self.compare_all = false;
+        }
+        match self.commit(&prune, &mut generation) {
+            Ok(()) => {
+                report.operations += operations(&prune);
+                if let Some(programmed) = &mut self.programmed {
+                    plan.confirm_prune(programmed);
+                    if !prune.is_empty() {
+                        programmed.generation = generation;
+                    }
+                }
+            }
+            Err(source) => {
+                self.compare_all();
+                if !source.is_busy() {
+                    let service = None;
+                    return Err(ApplyError::Commit { service, source });
+                }
+                report.prune_pending = true;
+            }
+        }
+        Ok(report)
+    }
+
+    fn commit(
+        &mut self,
+        transaction: &Transaction,
+        generation: &mut u32,
+    ) -> Result<(), D::CommitError> {
+        if transaction.is_empty() {
+            return Ok(());
+        }
+        match self.dataplane.commit(transaction, *generation) {
+            Ok(made) => {
+                *generation = made;
+                Ok(())
+            }
+            Err(error) => {
+                if error.is_uncertain() {
+                    self.programmed = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets the next plan compare everything. A plan made before does not make up for it.
+    fn compare_all(&mut self) {
+        self.compare_all = true;
+        self.revision += 1;
+    }
+
+    /// Notes which Services are held. What a Service that is no longer held left behind belongs
+    /// to nobody whose change would tell of it, so all is compared.
+    fn hold(&mut self) {
+        let held = self.state.held();
+        let held: HashSet<SmolStr> = held.iter().map(|name| format_smolstr!("{name}")).collect();
+        if held != self.held {
+            self.held = held;
+            self.compare_all();
+        }
+    }
+
+    /// Brings what is desired up to date with the state.
+    fn derive(&mut self) {
+        let changes = self.state.take_changes();
+        if changes.is_empty() {
+            return;
+        }
+        self.revision += 1;
+        if changes.node || changes.service_cidrs {
+            self.derive_skeletons();
+        }
+        if changes.node {
+            // The node's zone and addresses bear on every Service.
+            let services: Vec<NamespacedName> = self
+                .state
+                .services()
+                .map(|service| service.name.clone())
+                .collect();
+            for name in services.iter().chain(&changes.services) {
+                self.derive_service(name);
+            }
+        } else {
+            for name in &changes.services {
+                self.derive_service(name);
+            }
+        }
+    }
+
+    fn derive_service(&mut self, name: &NamespacedName) {
+        match self.state.service(name) {
+            Some(service) => {
+                let wanted = ServiceFrontends::derive(service, &self.state, &self.config.node_name);
+                self.desired.set_service(name, &service.created, wanted);
+            }
+            None => self.desired.remove_service(name),
+        }
+    }
+
+    fn derive_skeletons(&mut self) {
+        let cidrs = self.state.service_cidrs();
+        let skeletons =
+            Family::ALL.map(|family| skeleton(family, &self.config, self.state.node(), &cidrs));
+        for (before, after) in self.skeletons.iter().zip(&skeletons) {
+            for (addresses, by) in [
+                (&after.nodeport_addresses, 1),
+                (&before.nodeport_addresses, -1),
+            ] {
+                if let NodePortAddresses::These(addresses) = addresses {
+                    for address in addresses {
+                        self.desired.count_member(Member::NodePortIp(*address), by);
+                    }
+                }
+            }
+        }
+        self.compare_all |= self.skeletons != skeletons;
+        self.skeletons = skeletons;
+    }
+}
+
+fn skeleton(
+    family: Family,
+    config: &Config,
+    node: Option<&crate::state::Node>,
+    service_cidrs: &[ipnet::IpNet],
+) -> Skeleton {
+    Skeleton {
+        family,
+        mark: config.masquerade_mark(),
+        masquerade_all: config.masquerade_all,
+        detector: config.local_detector(family, node),
+        nodeport_addresses: config.nodeport_addresses(family, node),
+        service_cidrs: service_cidrs.to_vec(),
+    }
+}
+
+/// How many kernel objects a transaction writes or deletes.
+fn operations(transaction: &Transaction) -> usize {
+    let objects = transaction
+        .operations()
+        .iter()
+        .map(|operation| match &operation.object {
+            Object::Elements(elements) => elements.elements.len(),
+            _ => 1,
+        });
+    objects.sum()
+}
+
+/// Whose change the kernel refused.
+fn culprit(plan: &Plan, transaction: &Transaction, failure: &impl CommitFailure) -> Option<Name> {
+    let (operation, element) = failure.position()?;
+    let Object::Elements(elements) = &transaction.operations().get(operation)?.object else {
+        return None;
+    };
+    let key = frontend_key(&elements.set, &elements.elements.get(element?)?.key)?;
+    let change = plan.frontends.iter().find(|change| change.key == key)?;
+    Some(change.named().owner.clone())
+}
