@@ -1,0 +1,179 @@
+//! Random histories: whatever happens, in whatever order, the kernel ends up holding what the
+//! objects that are left ask for, and the proxier knows what it holds.
+
+use kpx_nftables::fake::FakeRuleset;
+use kpx_proxy::plan::MemberChange;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+
+use crate::dataplane::{Fault, Kernel};
+use crate::edit::{Edit, edit};
+use crate::harness::{Extent, Harness, tables};
+use crate::namespace::{in_namespace, nft};
+use crate::universe::{self, Identity, Object, config, identity, object};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set(Object),
+    Delete(Identity),
+    Sync(Extent),
+    /// Objects change between a plan and its execution.
+    SyncLate(Extent, Vec<Object>),
+    /// The commit after the first `passing` ones fails.
+    Fail {
+        extent: Extent,
+        passing: usize,
+        fault: Fault,
+    },
+    /// Somebody else edits the table, and may do so unnoticed until the next commit.
+    Drift {
+        edits: Vec<Edit>,
+        is_noticed: bool,
+    },
+    Restart,
+}
+
+fn extent() -> impl Strategy<Value = Extent> {
+    prop_oneof![2 => Just(Extent::Changes), 1 => Just(Extent::All)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = select(vec![
+        Fault::Refused,
+        Fault::Stale,
+        Fault::Unsent,
+        Fault::Unanswered,
+    ]);
+    prop_oneof![
+        16 => object().prop_map(Step::Set),
+        4 => identity().prop_map(Step::Delete),
+        6 => extent().prop_map(Step::Sync),
+        1 => (extent(), universe::objects(1..3))
+            .prop_map(|(extent, objects)| Step::SyncLate(extent, objects)),
+        2 => (extent(), 0..2usize, fault)
+            .prop_map(|(extent, passing, fault)| Step::Fail { extent, passing, fault }),
+        1 => (proptest::collection::vec(edit(), 1..4), any::<bool>())
+            .prop_map(|(edits, is_noticed)| Step::Drift { edits, is_noticed }),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn history() -> impl Strategy<Value = (Value, Vec<Step>)> {
+    (config(), proptest::collection::vec(step(), 1..40))
+}
+
+fn take<K: Kernel>(harness: &mut Harness<K>, step: &Step) {
+    match step {
+        Step::Set(object) => harness.set(object),
+        Step::Delete(identity) => harness.delete(*identity),
+        Step::Sync(extent) => harness.sync(*extent),
+        Step::SyncLate(extent, objects) => {
+            let plan = harness.plan(*extent);
+            for object in objects {
+                harness.set(object);
+            }
+            // Asking what is left out brings what is desired up to date.
+            harness.proxier.rejections();
+            harness.proxier.apply(&plan).unwrap();
+            harness.sync(Extent::Changes);
+        }
+        Step::Fail {
+            extent,
+            passing,
+            fault,
+        } => fail(harness, *extent, *passing, *fault),
+        Step::Drift { edits, is_noticed } => drift(harness, edits, *is_noticed),
+        Step::Restart => restart(harness),
+    }
+}
+
+/// A commit fails; the next one makes up for it.
+fn fail<K: Kernel>(harness: &mut Harness<K>, extent: Extent, passing: usize, fault: Fault) {
+    let before = tables(harness.kernel.read());
+    harness.kernel.fail(passing, fault);
+    let outcome = harness.try_sync(extent);
+    let has_failed = harness.kernel.heal();
+    assert_eq!(outcome.is_err(), has_failed, "{outcome:?}");
+    if has_failed && passing == 0 && fault != Fault::Unanswered {
+        assert_eq!(tables(harness.kernel.read()), before);
+    }
+    harness.sync(Extent::Changes);
+    if has_failed && passing == 1 {
+        // It was the pruning that failed.
+        harness.check(Extent::All);
+    }
+}
+
+/// Somebody else edits the table. What the proxier writes without knowing is refused; once it
+/// looks, one plan repairs all.
+fn drift<K: Kernel>(harness: &mut Harness<K>, edits: &[Edit], is_noticed: bool) {
+    for edit in edits {
+        let ruleset = harness.kernel.read();
+        if let Some(transaction) = edit.transaction(&ruleset) {
+            harness.kernel.interfere(&transaction);
+        }
+    }
+    if !is_noticed {
+        let before = tables(harness.kernel.read());
+        if harness.try_sync(Extent::Changes).is_err() {
+            assert_eq!(tables(harness.kernel.read()), before);
+        }
+    }
+    harness.sync(Extent::All);
+}
+
+/// A proxier that starts anew finds nothing to do, and leaves alone what it cannot judge.
+fn restart<K: Kernel>(harness: &mut Harness<K>) {
+    harness.sync(Extent::All);
+    let survives = harness.model.survives_restart();
+    harness.restart();
+    if survives {
+        let plan = harness.plan(Extent::Changes);
+        // Elements of shared sets do not say whose they are: those of a held Service stay only if
+        // its frontends speak for them.
+        let is_loose = |change: &MemberChange| harness.model.has_held() && !change.present;
+        let loose = plan.members.iter().filter(|change| is_loose(change));
+        assert_eq!(plan.len(), loose.count(), "a restart plans {plan:#?}");
+    }
+    harness.sync(Extent::Changes);
+}
+
+fn converge<K: Kernel>(kernel: K, config: &Value, steps: &[Step]) {
+    let mut harness = Harness::new(kernel, config);
+    for step in steps {
+        take(&mut harness, step);
+    }
+    harness.sync(Extent::Changes);
+    harness.sync(Extent::All);
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+#[test]
+fn the_fake_kernel_converges() {
+    let outcome = runner(256).run(&history(), |(config, steps)| {
+        converge(FakeRuleset::new(), &config, &steps);
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+#[test]
+fn the_real_kernel_converges() {
+    let outcome = runner(16).run(&history(), |(config, steps)| {
+        in_namespace(move |client| {
+            converge(client, &config, &steps);
+            nft(&["list", "ruleset"], "");
+        });
+        Ok(())
+    });
+    outcome.unwrap();
+}

@@ -1,0 +1,216 @@
+//! Kernels for tests: the fake and the real one alike, with commits that fail when they are told to.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use kpx_netlink::Socket;
+use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
+use kpx_nftables::{Client, CommitError, Ruleset, Transaction};
+use kpx_proxy::names::TABLE;
+use kpx_proxy::{CommitFailure, Dataplane};
+use thiserror::Error;
+
+/// What holds a ruleset. Anybody may write to it, not only the proxier.
+pub(crate) trait Kernel {
+    /// Why a transaction is refused.
+    type Error: CommitFailure;
+
+    /// What is programmed.
+    fn read(&mut self) -> Ruleset;
+
+    /// Applies a transaction, whatever the generation is if none is given.
+    fn write(
+        &mut self,
+        transaction: &Transaction,
+        generation: Option<u32>,
+    ) -> Result<u32, Self::Error>;
+}
+
+/// Why the fake kernel refuses a transaction.
+#[derive(Debug, Error)]
+pub(crate) enum FakeFailure {
+    /// The ruleset is no longer at the generation given.
+    #[error("stale")]
+    Stale,
+    /// An operation is at fault.
+    #[error(transparent)]
+    Refused(#[from] FakeError),
+}
+
+impl CommitFailure for FakeFailure {
+    fn position(&self) -> Option<(usize, Option<usize>)> {
+        match self {
+            Self::Refused(error) => Some((error.operation, error.element)),
+            Self::Stale => None,
+        }
+    }
+
+    fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Stale)
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.rejection == Rejection::Busy)
+    }
+}
+
+impl Kernel for FakeRuleset {
+    type Error = FakeFailure;
+
+    fn read(&mut self) -> Ruleset {
+        self.ruleset().clone()
+    }
+
+    fn write(
+        &mut self,
+        transaction: &Transaction,
+        generation: Option<u32>,
+    ) -> Result<u32, FakeFailure> {
+        if generation.is_some_and(|generation| generation != self.ruleset().generation) {
+            return Err(FakeFailure::Stale);
+        }
+        self.apply(transaction)?;
+        Ok(self.ruleset().generation)
+    }
+}
+
+impl Kernel for Client<Socket> {
+    type Error = CommitError;
+
+    fn read(&mut self) -> Ruleset {
+        self.dump(TABLE).unwrap()
+    }
+
+    fn write(
+        &mut self,
+        transaction: &Transaction,
+        generation: Option<u32>,
+    ) -> Result<u32, CommitError> {
+        self.commit(transaction, generation)
+    }
+}
+
+/// What goes wrong with a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The kernel refuses it.
+    Refused,
+    /// Somebody else has written meanwhile.
+    Stale,
+    /// It never reaches the kernel, which the proxier cannot know.
+    Unsent,
+    /// It is done, but the answer is lost.
+    Unanswered,
+}
+
+/// Why a commit failed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure<E: std::error::Error + 'static> {
+    /// It was to fail.
+    #[error("{0:?} on purpose")]
+    Injected(Fault),
+    /// The kernel did not take it.
+    #[error(transparent)]
+    Kernel(E),
+}
+
+impl<E: CommitFailure> CommitFailure for Failure<E> {
+    fn position(&self) -> Option<(usize, Option<usize>)> {
+        match self {
+            Self::Injected(_) => None,
+            Self::Kernel(error) => error.position(),
+        }
+    }
+
+    fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Injected(fault) => *fault != Fault::Refused,
+            Self::Kernel(error) => error.is_uncertain(),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Kernel(error) if error.is_busy())
+    }
+}
+
+/// A kernel that several proxiers share, as one that is started anew shares it with the one
+/// before.
+#[derive(Debug)]
+pub(crate) struct SharedKernel<K> {
+    kernel: Rc<RefCell<K>>,
+    /// What becomes of the next commits; after them all pass.
+    faults: Rc<RefCell<VecDeque<Option<Fault>>>>,
+}
+
+impl<K: Kernel> SharedKernel<K> {
+    pub(crate) fn new(kernel: K) -> Self {
+        Self {
+            kernel: Rc::new(RefCell::new(kernel)),
+            faults: Rc::default(),
+        }
+    }
+
+    /// Another handle on the same kernel.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            kernel: Rc::clone(&self.kernel),
+            faults: Rc::clone(&self.faults),
+        }
+    }
+
+    pub(crate) fn read(&self) -> Ruleset {
+        self.kernel.borrow_mut().read()
+    }
+
+    /// Writes as somebody else. Gives whether the kernel took it.
+    pub(crate) fn interfere(&self, transaction: &Transaction) -> bool {
+        self.kernel.borrow_mut().write(transaction, None).is_ok()
+    }
+
+    /// Lets the commit after the next `passing` ones fail.
+    pub(crate) fn fail(&self, passing: usize, fault: Fault) {
+        let mut faults = self.faults.borrow_mut();
+        faults.extend(std::iter::repeat_n(None, passing));
+        faults.push_back(Some(fault));
+    }
+
+    /// Lets all commits pass. Gives whether no fault was left.
+    pub(crate) fn heal(&self) -> bool {
+        self.faults.take().is_empty()
+    }
+}
+
+impl<K: Kernel> Dataplane for SharedKernel<K> {
+    type ObserveError = Infallible;
+    type CommitError = Failure<K::Error>;
+
+    fn observe(&mut self) -> Result<Ruleset, Infallible> {
+        Ok(self.read())
+    }
+
+    fn commit(
+        &mut self,
+        transaction: &Transaction,
+        generation: u32,
+    ) -> Result<u32, Failure<K::Error>> {
+        let fault = self.faults.borrow_mut().pop_front().flatten();
+        if let Some(fault) = fault {
+            if fault == Fault::Unanswered {
+                let written = self
+                    .kernel
+                    .borrow_mut()
+                    .write(transaction, Some(generation));
+                written.map_err(Failure::Kernel)?;
+            }
+            return Err(Failure::Injected(fault));
+        }
+        let written = self
+            .kernel
+            .borrow_mut()
+            .write(transaction, Some(generation));
+        written.map_err(Failure::Kernel)
+    }
+}
