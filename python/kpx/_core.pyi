@@ -1,0 +1,201 @@
+"""The native core: typed surface of the extension module `kpx._core`.
+
+Private: import the names from `kpx`. Every method releases the GIL while it works.
+"""
+
+from typing import final
+
+from typing_extensions import Self
+
+__all__ = [
+    "EventReport",
+    "FeedReport",
+    "Plan",
+    "Proxier",
+    "Rejection",
+    "SyncReport",
+    "__version__",
+    "cleanup",
+]
+
+__version__: str
+"""The version of the Rust core, equal to the version of the package."""
+
+@final
+class FeedReport:
+    """What one frame held."""
+
+    @property
+    def accepted(self) -> dict[str, int]:
+        """How many objects of each kind the core took in, such as `{"Service": 2}`."""
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """How many objects of each kind the core has no use for (`Pod` among them)."""
+
+@final
+class EventReport:
+    """What one line of a watch said."""
+
+    @property
+    def event(self) -> str:
+        """`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object, such as `EndpointSlice`; `Status` for an error."""
+
+    @property
+    def resource_version(self) -> str | None:
+        """The object's resource version, from which a watch can be resumed."""
+
+@final
+class Rejection:
+    """An object, or a part of one, that was left out because it is not valid."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object, such as `Service`."""
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`, or `name` for an object without a namespace."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, naming the field and the value."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the object was left out as a whole, not only a part of it."""
+
+@final
+class Plan:
+    """What would change in the kernel. Empty, and so false, when the kernel is as desired."""
+
+    def __len__(self) -> int:
+        """The number of changes: frontends, shared elements, chains and sets together."""
+
+    def __str__(self) -> str:
+        """A diff a person can read: `+ ~ -` lines grouped by Service, and a closing count."""
+
+    @property
+    def added(self) -> int:
+        """The number of things to add."""
+
+    @property
+    def changed(self) -> int:
+        """The number of things to change in place."""
+
+    @property
+    def removed(self) -> int:
+        """The number of things to remove."""
+
+    def to_json(self) -> str:
+        """The plan as a JSON object: `changes` (a list) and `summary` (counts)."""
+
+    def to_batch(self) -> bytes:
+        """The transaction, without the pruning, as the netlink bytes that a commit sends."""
+
+    def to_nft(self) -> str:
+        """The transaction as `nft` commands, one a line, which `nft -f` accepts."""
+
+@final
+class SyncReport:
+    """What a committed plan did."""
+
+    @property
+    def services(self) -> int:
+        """How many Services are programmed now."""
+
+    @property
+    def endpoints(self) -> int:
+        """How many distinct endpoints (address and port per Service port) are programmed now."""
+
+    @property
+    def added(self) -> int:
+        """How many things were added."""
+
+    @property
+    def changed(self) -> int:
+        """How many things were changed in place."""
+
+    @property
+    def removed(self) -> int:
+        """How many things were removed."""
+
+    @property
+    def operations(self) -> int:
+        """How many kernel objects the transaction wrote or deleted; 0 when nothing changed."""
+
+@final
+class Proxier:
+    """Keeps the desired state of one node, and makes the kernel equal to it."""
+
+    def __new__(cls, config: str) -> Self:
+        """Makes a proxier that knows of no Service yet. Touches nothing.
+
+        `config` is a JSON object; unknown keys are refused. Keys, all optional but the first:
+        `node_name` (string); `cluster_cidrs` (list of CIDR strings);
+        `detect_local_mode` (`ClusterCIDR`, `NodeCIDR`, `BridgeInterface` or
+        `InterfaceNamePrefix`); `detect_local_interface` (string, for the last two modes);
+        `nodeport_addresses` (list of CIDR strings, or `["primary"]`);
+        `masquerade_all` (bool); `masquerade_bit` (0 to 31).
+
+        Raises `kpx.errors.ConfigurationInvalid`.
+        """
+
+    def feed(self, frame: bytes) -> FeedReport:
+        """Takes in one JSON document: an object, a `List`, or a page such as a `ServiceList`.
+
+        Invalid objects are kept out and show in `rejections`; the rest of the frame counts.
+        Raises `kpx.errors.DecodeFailed` where the frame is no JSON object at all; the state is
+        then as before.
+        """
+
+    def feed_event(self, line: bytes) -> EventReport:
+        """Takes in one line of a watch: `{"type": ..., "object": {...}}`.
+
+        Raises `kpx.errors.DecodeFailed` where the line is no watch event; the state is then as
+        before.
+        """
+
+    def services_without_slices(self) -> list[str]:
+        """`namespace/name` of the Services that have a selector but no EndpointSlice."""
+
+    def rejections(self) -> list[Rejection]:
+        """Every object, or part of one, that is left out, conflicts between Services included."""
+
+    def plan(self) -> Plan:
+        """Reads the kernel and compares. Raises `kpx.errors.ObserveFailed`."""
+
+    def plan_changes(self) -> Plan:
+        """Plans what changed since the last commit, without reading the kernel if it need not.
+
+        Chains that nothing uses any more stay until `plan` compares all. Raises
+        `kpx.errors.ObserveFailed`.
+        """
+
+    def apply(self, plan: Plan) -> SyncReport:
+        """Commits a plan as one transaction. Raises `kpx.errors.CommitFailed`: nothing changed."""
+
+    def explain(self, target: str, source: str | None = None) -> str:
+        """Says why packets to a target go where they go, as a JSON object.
+
+        `target` is `VIP:port[/protocol]`, `[v6]:port[/protocol]`, `node:port[/protocol]` or
+        `[namespace/]service[:port[/protocol]]`; `source` is an IP address, or `None` for every
+        class of sources that the rules tell apart. The object has the keys `node`; `ports`, a
+        list of the Service ports the target stands for, one for each IP family; `unserved`, what
+        happens where there are none; and `kernel`, where the kernel differs from what is desired.
+        A kernel that cannot be read is no error. Raises `kpx.errors.ExplainFailed`.
+        """
+
+    def dump(self) -> str:
+        """The tables of kpx as the kernel holds them, as `nft` text."""
+
+def cleanup() -> list[str]:
+    """Deletes every table that kpx made and nothing else.
+
+    Returns the names of the tables deleted, such as `ip kpx`. Raises `kpx.errors.ObserveFailed` or
+    `kpx.errors.CommitFailed`.
+    """

@@ -1,0 +1,40 @@
+//! Errors of the core as Python exceptions of `kpx.errors`.
+
+use kpx_nftables::{CommitError, ObserveError};
+use kpx_proxy::explain::ExplainError;
+use kpx_proxy::{ApplyError, ConfigError, DecodeError, error_chain};
+use pyo3::{PyErr, import_exception};
+
+import_exception!(kpx.errors, CommitFailed);
+import_exception!(kpx.errors, ConfigurationInvalid);
+import_exception!(kpx.errors, DecodeFailed);
+import_exception!(kpx.errors, ExplainFailed);
+import_exception!(kpx.errors, ObserveFailed);
+
+pub(crate) fn configuration_invalid(error: &ConfigError) -> PyErr {
+    ConfigurationInvalid::new_err((error_chain(error), None::<&str>))
+}
+
+pub(crate) fn decode_failed(error: &DecodeError) -> PyErr {
+    DecodeFailed::new_err((error_chain(error), None::<&str>))
+}
+
+pub(crate) fn explain_failed(error: &ExplainError) -> PyErr {
+    ExplainFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn observe_failed(error: &ObserveError) -> PyErr {
+    ObserveFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn commit_failed(error: &CommitError) -> PyErr {
+    CommitFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn apply_failed(error: &ApplyError<CommitError>) -> PyErr {
+    let hint = match error {
+        ApplyError::Commit { source, .. } => source.hint(),
+        _ => None,
+    };
+    CommitFailed::new_err((error_chain(error), hint))
+}

@@ -1,0 +1,32 @@
+//! `kpx._core`: the Rust core as a Python extension.
+//!
+//! This crate forwards and converts; it decides nothing. What it offers is described, with
+//! docstrings, in `python/kpx/_core.pyi`.
+
+mod cleanup;
+mod errors;
+mod kernel;
+mod plan;
+mod proxier;
+mod report;
+
+use pyo3::prelude::*;
+
+/// The native core of kpx.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::cleanup::cleanup;
+    #[pymodule_export]
+    use crate::plan::PyPlan;
+    #[pymodule_export]
+    use crate::proxier::PyProxier;
+    #[pymodule_export]
+    use crate::report::{PyEventReport, PyFeedReport, PyRejection, PySyncReport};
+    #[pymodule_export]
+    #[expect(
+        non_upper_case_globals,
+        reason = "the name Python gives a module's version"
+    )]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

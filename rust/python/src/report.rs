@@ -1,0 +1,124 @@
+//! Reports as Python objects.
+
+use std::collections::BTreeMap;
+
+use kpx_proxy::state::{EventReport, FeedReport, WatchEvent};
+use kpx_proxy::{Rejection, SyncReport};
+use pyo3::prelude::*;
+
+/// What one frame held.
+#[pyclass(frozen, module = "kpx._core", name = "FeedReport")]
+pub(crate) struct PyFeedReport(pub(crate) FeedReport);
+
+#[pymethods]
+impl PyFeedReport {
+    #[getter]
+    fn accepted(&self) -> BTreeMap<&str, usize> {
+        self.0
+            .accepted
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+            .collect()
+    }
+
+    #[getter]
+    fn ignored(&self) -> BTreeMap<&str, usize> {
+        self.0
+            .ignored
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+            .collect()
+    }
+}
+
+/// What one line of a watch said.
+#[pyclass(frozen, module = "kpx._core", name = "EventReport")]
+pub(crate) struct PyEventReport(pub(crate) EventReport);
+
+#[pymethods]
+impl PyEventReport {
+    #[getter]
+    fn event(&self) -> &'static str {
+        match self.0.event {
+            WatchEvent::Added => "ADDED",
+            WatchEvent::Modified => "MODIFIED",
+            WatchEvent::Deleted => "DELETED",
+            WatchEvent::Bookmark { .. } => "BOOKMARK",
+            WatchEvent::Error { .. } => "ERROR",
+        }
+    }
+
+    #[getter]
+    fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    #[getter]
+    fn resource_version(&self) -> Option<&str> {
+        self.0.resource_version.as_deref()
+    }
+}
+
+/// An object, or a part of one, that was left out.
+#[pyclass(frozen, module = "kpx._core", name = "Rejection")]
+pub(crate) struct PyRejection(pub(crate) Rejection);
+
+#[pymethods]
+impl PyRejection {
+    #[getter]
+    fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[getter]
+    fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    #[getter]
+    fn whole(&self) -> bool {
+        self.0.whole
+    }
+}
+
+/// What a committed plan did.
+#[pyclass(frozen, module = "kpx._core", name = "SyncReport")]
+pub(crate) struct PySyncReport(pub(crate) SyncReport);
+
+#[pymethods]
+impl PySyncReport {
+    #[getter]
+    fn services(&self) -> usize {
+        self.0.services
+    }
+
+    #[getter]
+    fn endpoints(&self) -> usize {
+        self.0.endpoints
+    }
+
+    #[getter]
+    fn added(&self) -> usize {
+        self.0.summary.added
+    }
+
+    #[getter]
+    fn changed(&self) -> usize {
+        self.0.summary.changed
+    }
+
+    #[getter]
+    fn removed(&self) -> usize {
+        self.0.summary.removed
+    }
+
+    #[getter]
+    fn operations(&self) -> usize {
+        self.0.operations
+    }
+}
