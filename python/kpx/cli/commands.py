@@ -1,0 +1,204 @@
+"""The commands."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Annotated
+
+import typer
+
+from kpx import report
+from kpx._core import Proxier, Rejection, __version__
+from kpx._core import cleanup as delete_tables
+from kpx.cli.options import DataOutput, NodeOptions, OutputOption, expanded
+from kpx.config import Settings
+from kpx.errors import ConfigurationInvalid, KpxError
+from kpx.oneshot import prepare
+from kpx.report import Output
+from kpx.sources import Loaded, Rejected, Source
+
+__all__ = ["ExitCode", "app", "run"]
+
+
+class ExitCode(IntEnum):
+    """What the exit code of the process says."""
+
+    DONE = 0
+    FAILED = 1
+    """Failed, with nothing written by halves. Wrong usage is a failure too."""
+    CHANGES = 2
+    """There is something to change, rejected objects or not; only `plan --detailed-exitcode`."""
+    REJECTED = 3
+    """Done, but objects were rejected; each is named on stderr."""
+
+
+app = typer.Typer(
+    name="kpx",
+    help="A Kubernetes node service proxy that programs nftables straight over netlink.",
+    epilog="Exit codes: 0 done; 1 failed, nothing half-written; 3 done, but objects were rejected.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; errors of kpx are shown, not raised."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(list(arguments) or ["--help"], prog_name="kpx", standalone_mode=False)
+        return int(code or 0)
+    except KpxError as failure:
+        report.error(failure)
+    except typer.TyperException as failure:
+        report.error(ConfigurationInvalid(failure.format_message(), "see `kpx --help`"))
+    return ExitCode.FAILED
+
+
+def _examples(*lines: str) -> str:
+    """Examples under the help of a command; a backspace keeps Typer from joining the lines."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+@app.callback()
+def kpx(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"kpx {__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog=_examples(
+        "kpx sync -f services.yaml -f endpoints.json",
+        "kubectl get svc,endpointslices,nodes -A -o json | kpx sync -f -",
+        "kpx sync --kubeconfig ~/.kube/config --cluster-cidr 10.244.0.0/16",
+        "kpx sync --config /var/lib/kube-proxy/config.conf -o json",
+    )
+)
+@expanded
+def sync(options: NodeOptions, output: OutputOption = Output.TEXT) -> int:
+    """Read Services and endpoints, program this node, print what changed, and exit.
+
+    Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in.
+    """
+    prepared = prepare(*_resolve(options))
+    commit = prepared.commit()
+    report.sync(prepared, commit, output)
+    return _finish(prepared.proxier, prepared.loaded)
+
+
+@app.command(
+    epilog=_examples(
+        "kpx plan -f manifests/",
+        "kpx plan -f services.yaml -o nft",
+        "kpx plan --kubeconfig ~/.kube/config --detailed-exitcode",
+    )
+)
+@expanded
+def plan(
+    options: NodeOptions,
+    output: OutputOption = Output.TEXT,
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option("--detailed-exitcode", help="Exit with 2 if there is something to change."),
+    ] = False,
+) -> int:
+    """Show what `kpx sync` would change, and change nothing."""
+    prepared = prepare(*_resolve(options))
+    report.plan(prepared, output)
+    code = _finish(prepared.proxier, prepared.loaded)
+    return ExitCode.CHANGES if detailed_exitcode and prepared.plan else code
+
+
+@app.command(
+    epilog=_examples(
+        "kpx explain 10.96.0.10:53/udp -f manifests/",
+        "kpx explain web:http --from 10.244.1.7 --kubeconfig ~/.kube/config",
+        "kpx explain node:30080 --from 198.51.100.7 -f services.yaml -o json",
+        "kpx explain '[fd00:96::a]:80' -f services.yaml",
+    )
+)
+@expanded
+def explain(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="VIP:port[/protocol], [v6]:port[/protocol], node:port[/protocol]"
+            " or [namespace/]service[:port[/protocol]].",
+        ),
+    ],
+    options: NodeOptions,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="IP",
+            help="Where packets come from. Default: every class of sources that rules tell apart.",
+        ),
+    ] = None,
+    output: Annotated[
+        DataOutput,
+        typer.Option("--output", "-o", help="How to write the explanation to stdout."),
+    ] = DataOutput.TEXT,
+) -> int:
+    """Say why packets to an address or a Service go where they go on this node.
+
+    Compares with what the kernel holds, where it may be read; changes nothing.
+    """
+    from kpx.cli.explain import write
+
+    settings, origin = _resolve(options)
+    proxier = Proxier(settings.to_core())
+    loaded = origin.load(proxier)
+    write(proxier.explain(target, source), output)
+    return _finish(proxier, loaded)
+
+
+@app.command(epilog=_examples("kpx cleanup"))
+def cleanup() -> int:
+    """Delete every table that kpx made, and nothing else."""
+    deleted = delete_tables()
+    for table in deleted:
+        typer.echo(f"deleted table `{table}`")
+    if not deleted:
+        typer.echo("nothing to delete")
+    return ExitCode.DONE
+
+
+@app.command(epilog=_examples("kpx demo"))
+def demo() -> int:
+    """Show Services at work in a small cluster of network namespaces; root is not needed."""
+    from kpx.demo import run as run_demo
+
+    return run_demo()
+
+
+@app.command(epilog=_examples("kpx version"))
+def version() -> int:
+    """Print the version."""
+    typer.echo(f"kpx {__version__}")
+    return ExitCode.DONE
+
+
+def _resolve(options: NodeOptions) -> tuple[Settings, Source]:
+    """The settings and the source that flags stand for; says what of a file is ignored."""
+    configuration = options.proxy_configuration()
+    if configuration.honoured:
+        report.notice(f"{options.config}: honoured: {', '.join(configuration.honoured)}")
+    if configuration.ignored:
+        report.notice(f"{options.config}: ignored: {', '.join(configuration.ignored)}")
+    settings = options.settings(configuration)
+    return settings, options.source(configuration, settings.node_name)
+
+
+def _finish(proxier: Proxier, loaded: Loaded) -> ExitCode:
+    """Says what was left out of what was read."""
+    for text in loaded.notices:
+        report.notice(text)
+    rejected: list[Rejection | Rejected] = [*proxier.rejections(), *loaded.rejected]
+    report.rejections(rejected)
+    return ExitCode.REJECTED if rejected else ExitCode.DONE

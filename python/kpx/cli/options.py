@@ -1,0 +1,180 @@
+"""The flags that several commands share."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kpx.config import Backend, LocalMode, Settings, default_node_name
+from kpx.errors import ConfigurationInvalid
+from kpx.proxy_configuration import ProxyConfiguration
+from kpx.report import Output
+from kpx.sources import Cluster, Manifests, Source
+
+__all__ = ["DataOutput", "NodeOptions", "OutputOption", "expanded"]
+
+
+class DataOutput(str, Enum):
+    """How data that no `nft` command stands for is written to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to write what changes to stdout.")
+]
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """What to read, and how to program this node."""
+
+    filename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="PATH",
+            help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
+        ),
+    ] = None
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", envvar="KUBECONFIG", help="Read the cluster of a kubeconfig file."
+        ),
+    ] = None
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
+    ] = None
+    node_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The Node this is. Default: $NODE_NAME, then the host name."
+        ),
+    ] = None
+    backend: Annotated[
+        Backend | None, typer.Option(help="What to program. This version has nftables.")
+    ] = None
+    cluster_cidr: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR[,CIDR]",
+            help="The addresses of Pods; others are masqueraded when they use a ClusterIP.",
+        ),
+    ] = None
+    detect_local_mode: Annotated[
+        LocalMode | None, typer.Option(help="How to tell that a connection is from a local Pod.")
+    ] = None
+    nodeport_addresses: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR[,CIDR]",
+            help="Where NodePorts answer, or `primary`: the Node's own primary addresses.",
+        ),
+    ] = None
+    masquerade_all: Annotated[
+        bool | None, typer.Option(help="Masquerade everything that uses a ClusterIP.")
+    ] = None
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Read kube-proxy's configuration file. Flags override it."
+        ),
+    ] = None
+
+    def proxy_configuration(self) -> ProxyConfiguration:
+        """The configuration file that is named, or an empty one.
+
+        Raises:
+            ConfigurationInvalid: It cannot be used.
+        """
+        return ProxyConfiguration.read(self.config) if self.config else ProxyConfiguration()
+
+    def settings(self, configuration: ProxyConfiguration) -> Settings:
+        """The settings that flags and the configuration file make together.
+
+        Raises:
+            ConfigurationInvalid: They do not make sense, or ask for what kpx cannot do.
+        """
+        masquerade_all = self.masquerade_all
+        if masquerade_all is None:
+            masquerade_all = configuration.masquerade_all
+        return Settings(
+            node_name=self.node_name or configuration.node_name or default_node_name(),
+            backend=self.backend or configuration.backend(),
+            cluster_cidrs=_split(self.cluster_cidr) or configuration.cluster_cidrs,
+            detect_local_mode=self.detect_local_mode or configuration.detect_local_mode,
+            detect_local_interface=configuration.detect_local_interface,
+            nodeport_addresses=_split(self.nodeport_addresses) or configuration.nodeport_addresses,
+            masquerade_all=masquerade_all,
+            masquerade_bit=configuration.masquerade_bit,
+        )
+
+    def source(self, configuration: ProxyConfiguration, node_name: str) -> Source:
+        """Where to read from: manifests, a kubeconfig's cluster, or the cluster we run in.
+
+        Raises:
+            ConfigurationInvalid: Both manifests and a context of a cluster are named.
+        """
+        if self.filename:
+            if self.context:
+                raise ConfigurationInvalid(
+                    "`--filename` and `--context` exclude each other",
+                    "name either manifests or a cluster",
+                )
+            return Manifests(self.filename)
+        return Cluster(node_name, self.kubeconfig or configuration.kubeconfig, self.context)
+
+
+def expanded(command: Callable[..., int]) -> Callable[..., int]:
+    """Lets a command take dataclasses of flags: each of their fields becomes a flag.
+
+    Typer reads a command's flags off its signature; this writes the signature.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {
+        parameter.name: parameter.annotation
+        for parameter in signature.parameters.values()
+        if is_dataclass(parameter.annotation)
+    }
+
+    @wraps(command)
+    def call(**flags: Any) -> int:
+        for name, group in groups.items():
+            own = {member.name: flags.pop(member.name) for member in fields(group)}
+            flags[name] = group(**own)
+        return command(**flags)
+
+    parameters = [
+        flag for parameter in signature.parameters.values() for flag in _flags(parameter, groups)
+    ]
+    call.__annotations__ = {flag.name: flag.annotation for flag in parameters}
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return call
+
+
+def _flags(parameter: inspect.Parameter, groups: dict[str, Any]) -> Iterator[inspect.Parameter]:
+    if parameter.name not in groups:
+        yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        return
+    for member in fields(groups[parameter.name]):
+        yield inspect.Parameter(
+            member.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=member.default,
+            annotation=member.type,
+        )
+
+
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    """Flags that kube-proxy takes once, with commas, may also be repeated."""
+    return tuple(
+        part.strip() for value in values or () for part in value.split(",") if part.strip()
+    )

@@ -1,0 +1,75 @@
+"""The settings of a node."""
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from enum import Enum
+
+from kpx.errors import ConfigurationInvalid
+
+__all__ = ["Backend", "LocalMode", "Settings", "default_node_name"]
+
+
+class Backend(str, Enum):
+    """What programs the node; the values are those of kube-proxy's `mode`."""
+
+    NFTABLES = "nftables"
+    IPVS = "ipvs"
+
+
+class LocalMode(str, Enum):
+    """How to tell whether a connection comes from a Pod of this node."""
+
+    CLUSTER_CIDR = "ClusterCIDR"
+    NODE_CIDR = "NodeCIDR"
+    BRIDGE_INTERFACE = "BridgeInterface"
+    INTERFACE_NAME_PREFIX = "InterfaceNamePrefix"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one node is programmed. What is `None` or empty is left to the core's defaults."""
+
+    node_name: str
+    backend: Backend = Backend.NFTABLES
+    cluster_cidrs: tuple[str, ...] = ()
+    detect_local_mode: LocalMode | None = None
+    detect_local_interface: str | None = None
+    nodeport_addresses: tuple[str, ...] = ()
+    masquerade_all: bool | None = None
+    masquerade_bit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what this version cannot do.
+
+        Raises:
+            ConfigurationInvalid: The backend is not in this version, or the node has no name.
+        """
+        if self.backend is not Backend.NFTABLES:
+            raise ConfigurationInvalid(
+                f"the backend `{self.backend.value}` is not in this version of kpx",
+                "pass `--backend nftables`: the same Services work the same way",
+            )
+        if not self.node_name:
+            raise ConfigurationInvalid("the node has no name", "pass `--node-name`")
+
+    def to_core(self) -> str:
+        """The JSON object that the constructor of `kpx.Proxier` takes."""
+        values = {
+            "node_name": self.node_name,
+            "cluster_cidrs": list(self.cluster_cidrs),
+            "detect_local_mode": self.detect_local_mode and self.detect_local_mode.value,
+            "detect_local_interface": self.detect_local_interface,
+            "nodeport_addresses": list(self.nodeport_addresses),
+            "masquerade_all": self.masquerade_all,
+            "masquerade_bit": self.masquerade_bit,
+        }
+        return json.dumps(
+            {name: value for name, value in values.items() if value not in (None, [])}
+        )
+
+
+def default_node_name() -> str:
+    """`$NODE_NAME`, or the host name as kube-proxy takes it: trimmed and in lower case."""
+    return os.environ.get("NODE_NAME") or socket.gethostname().strip().lower()

@@ -1,0 +1,167 @@
+"""kube-proxy's configuration file, as far as it means something to kpx."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from kpx.config import Backend, LocalMode
+from kpx.errors import ConfigurationInvalid, YamlInvalid
+
+__all__ = ["ProxyConfiguration"]
+
+_API_VERSION: Final = "kubeproxy.config.k8s.io/v1alpha1"
+_KIND: Final = "KubeProxyConfiguration"
+
+_HONOURED: Final = (
+    "clientConnection.kubeconfig",
+    "clusterCIDR",
+    "detectLocal.bridgeInterface",
+    "detectLocal.interfaceNamePrefix",
+    "detectLocalMode",
+    "hostnameOverride",
+    "mode",
+    "nftables.masqueradeAll",
+    "nftables.masqueradeBit",
+    "nodePortAddresses",
+)
+"""The fields of `KubeProxyConfiguration` that mean something to kpx."""
+
+_ZEROS: Final = (0, False, "0s")
+"""What generated files write for a field that nobody set."""
+
+
+@dataclass(frozen=True)
+class ProxyConfiguration:
+    """What a `KubeProxyConfiguration` file says, as far as kpx honours it.
+
+    The fields are those of upstream's `staging/src/k8s.io/kube-proxy/config/v1alpha1/types.go`.
+    """
+
+    kubeconfig: str | None = None
+    cluster_cidrs: tuple[str, ...] = ()
+    detect_local_mode: LocalMode | None = None
+    detect_local_interface: str | None = None
+    node_name: str | None = None
+    mode: str = ""
+    masquerade_all: bool | None = None
+    masquerade_bit: int | None = None
+    nodeport_addresses: tuple[str, ...] = ()
+    honoured: tuple[str, ...] = field(default=(), compare=False)
+    """The fields that the file sets and kpx honours."""
+    ignored: tuple[str, ...] = field(default=(), compare=False)
+    """The fields that the file sets and kpx has no use for."""
+
+    @classmethod
+    def read(cls, path: Path) -> "ProxyConfiguration":
+        """Reads a configuration file, in YAML or JSON.
+
+        Raises:
+            ConfigurationInvalid: The file cannot be read, or is not a `KubeProxyConfiguration` of
+                version v1alpha1, or a field has a value it cannot have.
+        """
+        configuration = _Fields(str(path), _load(path))
+        mode = configuration.text("detectLocalMode")
+        if mode and mode not in {known.value for known in LocalMode}:
+            known = ", ".join(f"`{known.value}`" for known in LocalMode)
+            raise configuration.invalid("detectLocalMode", f"`{mode}` is none of {known}")
+        interface_field = {
+            LocalMode.BRIDGE_INTERFACE.value: "detectLocal.bridgeInterface",
+            LocalMode.INTERFACE_NAME_PREFIX.value: "detectLocal.interfaceNamePrefix",
+        }.get(mode or "")
+        given = dict(_given(configuration.values))
+        return cls(
+            kubeconfig=configuration.text("clientConnection.kubeconfig"),
+            cluster_cidrs=_split(configuration.text("clusterCIDR")),
+            detect_local_mode=LocalMode(mode) if mode else None,
+            detect_local_interface=configuration.text(interface_field) if interface_field else None,
+            node_name=(configuration.text("hostnameOverride") or "").strip().lower() or None,
+            mode=configuration.text("mode") or "",
+            masquerade_all=configuration.value("nftables.masqueradeAll", bool),
+            masquerade_bit=configuration.value("nftables.masqueradeBit", int),
+            nodeport_addresses=configuration.texts("nodePortAddresses"),
+            honoured=tuple(sorted(name for name in given if name in _HONOURED)),
+            ignored=tuple(
+                sorted(
+                    name for name in given if name not in _HONOURED and given[name] not in _ZEROS
+                )
+            ),
+        )
+
+    def backend(self) -> Backend:
+        """The backend that `mode` asks for.
+
+        Raises:
+            ConfigurationInvalid: It asks for one that kpx does not have.
+        """
+        if self.mode in ("", Backend.NFTABLES.value):
+            return Backend.NFTABLES
+        raise ConfigurationInvalid(
+            f"the configuration file asks for mode `{self.mode}`, which kpx does not have",
+            "pass `--backend nftables` to program nftables all the same",
+        )
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """The fields of a file, read by their dotted names."""
+
+    path: str
+    values: Mapping[str, Any]
+
+    def value(self, name: str, kind: type[Any]) -> Any:
+        found: Any = self.values
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        # A boolean is an int to Python, but not to the file's schema.
+        wrong = not isinstance(found, kind) or (kind is int and isinstance(found, bool))
+        if found is not None and wrong:
+            raise self.invalid(name, f"`{found}` is not of type {kind.__name__}")
+        return found
+
+    def text(self, name: str) -> str | None:
+        found = self.value(name, str)
+        assert found is None or isinstance(found, str)
+        return found
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        found = self.value(name, list) or []
+        if not all(isinstance(item, str) for item in found):
+            raise self.invalid(name, "an item is not of type str")
+        return tuple(found)
+
+    def invalid(self, name: str, cause: str) -> ConfigurationInvalid:
+        return ConfigurationInvalid(f"{self.path}: {name}: {cause}")
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    from kpx.yaml_documents import read_documents
+
+    try:
+        documents = list(read_documents(path.read_bytes()))
+    except OSError as failure:
+        raise ConfigurationInvalid(f"cannot read `{path}`: {failure.strerror}") from failure
+    except YamlInvalid as failure:
+        raise ConfigurationInvalid(f"{path}: {failure.message}") from failure
+    value = documents[0].value if len(documents) == 1 else None
+    if not isinstance(value, dict):
+        raise ConfigurationInvalid(f"{path}: not one object but {len(documents)} documents")
+    if (value.get("apiVersion"), value.get("kind")) != (_API_VERSION, _KIND):
+        raise ConfigurationInvalid(
+            f"{path}: not a `{_KIND}` of `{_API_VERSION}`",
+            "`kubectl -n kube-system get configmap kube-proxy -o yaml` shows the one in use",
+        )
+    return value
+
+
+def _given(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields that are not empty, by their dotted names."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _given(value, f"{prefix}{name}.")
+        elif value not in (None, "", []) and prefix + name not in ("apiVersion", "kind"):
+            yield prefix + name, value
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
