@@ -1,0 +1,1 @@
+"""Benchmarks: what the node pays for its Services, as ratios measured in one run."""

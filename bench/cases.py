@@ -1,0 +1,216 @@
+"""Clusters of any size, as an API server would list them and as kube-proxy would lay them out.
+
+A Service has one TCP port and a number of ready endpoints, a tenth of which are on `node-a`.
+Addresses follow from the numbers, so that two runs program the same rules.
+"""
+
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+NODE_NAME = "node-a"
+CLUSTER_CIDR = "10.128.0.0/9"
+PORT, TARGET_PORT = 80, 8080
+_FIRST_CLUSTER_IP = ipaddress.IPv4Address("10.0.0.10")
+_FIRST_POD_IP = ipaddress.IPv4Address("10.128.0.1")
+
+
+def core_config() -> dict[str, Any]:
+    """Returns the configuration of a `Proxier` for these clusters."""
+    return {"node_name": NODE_NAME, "cluster_cidrs": [CLUSTER_CIDR]}
+
+
+def cluster_ip(service: int) -> str:
+    """Returns the ClusterIP of a Service."""
+    return str(_FIRST_CLUSTER_IP + service)
+
+
+def endpoint_ip(service: int, endpoint: int, endpoints: int) -> str:
+    """Returns the address of one endpoint."""
+    return str(_FIRST_POD_IP + service * endpoints + endpoint)
+
+
+def node_of(endpoint: int) -> str:
+    """Returns the node of an endpoint: every tenth is on the node that is programmed."""
+    return NODE_NAME if endpoint % 10 == 0 else f"node-{endpoint % 10}"
+
+
+def service_object(service: int) -> dict[str, Any]:
+    """Returns a Service as the API server lists it."""
+    name = f"service-{service}"
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "uid": f"00000000-0000-0000-0000-{service:012}",
+            "resourceVersion": str(1000 + service),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"app": name},
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": cluster_ip(service),
+            "clusterIPs": [cluster_ip(service)],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "internalTrafficPolicy": "Cluster",
+            "sessionAffinity": "None",
+            "selector": {"app": name},
+            "ports": [{"name": "http", "protocol": "TCP", "port": PORT, "targetPort": TARGET_PORT}],
+        },
+        "status": {"loadBalancer": {}},
+    }
+
+
+def slice_object(service: int, endpoints: int, *, replaced: int | None = None) -> dict[str, Any]:
+    """Returns the EndpointSlice of a Service, its first endpoint replaced where so asked."""
+    name = f"service-{service}"
+    addresses = [endpoint_ip(service, endpoint, endpoints) for endpoint in range(endpoints)]
+    if replaced is not None:
+        addresses[0] = f"10.255.{replaced // 250}.{1 + replaced % 250}"
+    return {
+        "metadata": {
+            "name": f"{name}-x7k2p",
+            "generateName": f"{name}-",
+            "namespace": "default",
+            "uid": f"00000000-0000-0000-0001-{service:012}",
+            "resourceVersion": str(2000 + service),
+            "generation": 3,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {
+                "app": name,
+                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+                "kubernetes.io/service-name": name,
+            },
+            "annotations": {
+                "endpoints.kubernetes.io/last-change-trigger-time": "2026-01-01T00:00:00Z"
+            },
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Service", "name": name, "controller": True}
+            ],
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "protocol": "TCP", "port": TARGET_PORT}],
+        "endpoints": [
+            {
+                "addresses": [address],
+                "conditions": {"ready": True, "serving": True, "terminating": False},
+                "nodeName": node_of(endpoint),
+                "zone": "zone-a",
+                "targetRef": {
+                    "kind": "Pod",
+                    "namespace": "default",
+                    "name": f"{name}-{endpoint}",
+                    "uid": f"00000000-0000-0000-0002-{service * endpoints + endpoint:012}",
+                },
+            }
+            for endpoint, address in enumerate(addresses)
+        ],
+    }
+
+
+def lists(services: Iterable[int], endpoints: int) -> tuple[bytes, bytes]:
+    """Returns the ServiceList and the EndpointSliceList of some Services."""
+    numbers = list(services)
+    return (
+        _list("v1", "ServiceList", [service_object(number) for number in numbers]),
+        _list(
+            "discovery.k8s.io/v1",
+            "EndpointSliceList",
+            [slice_object(number, endpoints) for number in numbers],
+        ),
+    )
+
+
+def _list(version: str, kind: str, items: list[dict[str, Any]]) -> bytes:
+    page = {
+        "kind": kind,
+        "apiVersion": version,
+        "metadata": {"resourceVersion": "9000"},
+        "items": items,
+    }
+    return json.dumps(page, separators=(",", ":")).encode()
+
+
+def slice_event(service: int, endpoints: int, replaced: int) -> bytes:
+    """Returns the watch line of an EndpointSlice whose first endpoint was replaced."""
+    changed = {
+        "kind": "EndpointSlice",
+        "apiVersion": "discovery.k8s.io/v1",
+        **slice_object(service, endpoints, replaced=replaced),
+    }
+    return json.dumps({"type": "MODIFIED", "object": changed}, separators=(",", ":")).encode()
+
+
+_UPSTREAM_BASE = f"""\
+table ip kube-proxy {{
+  set cluster-ips {{ type ipv4_addr; }}
+  set nodeport-ips {{ type ipv4_addr; }}
+  set hairpin-connections {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; }}
+  map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  map service-nodeports {{ type inet_proto . inet_service : verdict; }}
+  map no-endpoint-services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
+  chain cluster-ips-check {{
+    ip daddr @cluster-ips reject
+  }}
+  chain service-endpoints-check {{
+    ip daddr . meta l4proto . th dport vmap @no-endpoint-services
+  }}
+  chain services {{
+    ip daddr . meta l4proto . th dport vmap @service-ips
+    ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
+  }}
+  chain masquerading {{
+    ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections masquerade fully-random
+    ct original ip daddr @cluster-ips ip saddr != {CLUSTER_CIDR} masquerade fully-random
+  }}
+  chain nat-prerouting {{
+    type nat hook prerouting priority -100
+    jump services
+  }}
+  chain nat-output {{
+    type nat hook output priority -100
+    jump services
+  }}
+  chain nat-postrouting {{
+    type nat hook postrouting priority 100
+    jump masquerading
+  }}
+  chain filter-forward {{
+    type filter hook forward priority 0
+    ct state new jump service-endpoints-check
+    ct state new jump cluster-ips-check
+  }}
+  chain filter-output {{
+    type filter hook output priority 0
+    ct state new jump service-endpoints-check
+    ct state new jump cluster-ips-check
+  }}
+}}
+"""
+
+
+def upstream_ruleset(services: int, endpoints: int) -> str:
+    """Returns the cluster as `nft` commands in the layout of kube-proxy 1.36.
+
+    That is a chain and an anonymous map for each Service.
+    """
+    return _UPSTREAM_BASE + "\n".join(_upstream_commands(services, endpoints)) + "\n"
+
+
+def _upstream_commands(services: int, endpoints: int) -> Iterator[str]:
+    element, chain, rule = (f"add {noun} ip kube-proxy" for noun in ("element", "chain", "rule"))
+    for service in range(services):
+        address = cluster_ip(service)
+        name = f"service-{service:08X}-default/service-{service}/tcp/http"
+        backends = [endpoint_ip(service, endpoint, endpoints) for endpoint in range(endpoints)]
+        slots = ", ".join(f"{slot} : {ip} . {TARGET_PORT}" for slot, ip in enumerate(backends))
+        choice = f"numgen random mod {endpoints} map {{ {slots} }}"
+        yield f"{element} cluster-ips {{ {address} }}"
+        yield f"{chain} {name}"
+        yield f"{rule} {name} meta l4proto tcp dnat ip to {choice}"
+        yield f"{element} service-ips {{ {address} . tcp . {PORT} : goto {name} }}"
+        for endpoint, ip in enumerate(backends):
+            if node_of(endpoint) == NODE_NAME:
+                yield f"{element} hairpin-connections {{ {ip} . {ip} . tcp . {TARGET_PORT} }}"
