@@ -1,0 +1,104 @@
+# Everything a developer or a CI job runs. `make` or `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+# Network namespaces and nftables need root; elsewhere the same commands run through sudo.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+FUZZ_TARGETS := $(basename $(notdir $(wildcard tests/fuzz/targets/*.rs)))
+FUZZ_SECONDS ?= 20
+PYTEST_OPTIONS ?=
+
+export CARGO_TERM_QUIET ?= true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.system: .ci/system-packages
+	@PYTHON="$(PYTHON)" .ci/system-packages
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/.requirements: $(VENV)/.system .ci/requirements.lock
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r .ci/requirements.lock
+	@touch $@
+
+$(VENV)/.extension: $(VENV)/.requirements pyproject.toml $(RUST_SOURCES)
+	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.extension  ## Install kpx and its tools into .venv, and missing system packages through apt
+
+.PHONY: format
+format: $(VENV)/.requirements  ## Format the Rust and the Python code
+	@cargo fmt --all
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lint
+lint: install  ## Check formats, lints, types, stubs, layers and workflows
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy --strict python/kpx tests bench .ci
+	$(BIN)/python -m mypy.stubtest kpx._core
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_workflows.py
+
+.PHONY: test
+test: test-rust test-python fuzz  ## Run every test: Rust, Python, real packets, and each fuzz target for a bounded time
+
+.PHONY: test-rust
+test-rust: $(VENV)/.system  ## Run the Rust tests, those against the kernel among them
+	cargo test --locked --workspace --all-features $(if $(AS_ROOT),--config "target.'cfg(unix)'.runner = 'sudo -E'")
+
+.PHONY: test-python
+test-python: install  ## Run the Python tests, the packet tests in network namespaces among them
+	$(AS_ROOT) $(BIN)/python -m pytest -q tests $(PYTEST_OPTIONS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.system  ## Run each fuzz target for FUZZ_SECONDS, starting from the seeds checked in
+	@cd tests/fuzz && cargo build --locked --release --bins --target $(HOST)
+	@cd tests/fuzz && for target in $(FUZZ_TARGETS); do ./run $(HOST) $$target $(FUZZ_SECONDS) || exit 1; done
+
+.PHONY: demo
+demo: install  ## Show Services working over a small cluster in network namespaces
+	@$(AS_ROOT) $(BIN)/kpx demo
+
+.PHONY: bench
+bench: install  ## Run every benchmark; prints the ratios that bench/README.md records
+	$(AS_ROOT) $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
+
+.PHONY: bench-quick
+bench-quick: install  ## Run the benchmarks at a tenth of their sizes
+	$(AS_ROOT) env KPX_BENCH_SCALE=0.1 $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
+
+.PHONY: wheel
+wheel: $(VENV)/.requirements  ## Build a wheel into dist/ and run it from a venv of its own
+	@$(BIN)/maturin build --release --locked --quiet --out dist
+	@rm -rf target/wheel-smoke && $(PYTHON) -m venv target/wheel-smoke
+	@target/wheel-smoke/bin/pip install --quiet dist/kpx-*.whl
+	@target/wheel-smoke/bin/kpx version
+
+.PHONY: audit
+audit: target/tools/bin/cargo-deny  ## Check licences, sources and known vulnerabilities of the Rust dependencies
+	@target/tools/bin/cargo-deny --log-level warn check
+
+target/tools/bin/cargo-deny:
+	@cargo install --quiet --locked --root target/tools cargo-deny
+
+.PHONY: ci
+ci: lint test  ## What every change must pass
+
+.PHONY: clean
+clean:  ## Remove everything the other targets made
+	@rm -rf $(VENV) dist target tests/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache
