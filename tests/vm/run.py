@@ -1,0 +1,170 @@
+"""Runs the kernel tests on other kernels, booted under QEMU.
+
+Run as `run.py [PACKAGE...]`, each the Debian package of a kernel; without one, the kernels of
+`KERNELS`. A guest needs no hardware virtualisation, has a copy-on-write view of this machine's file
+system, and takes the programs and the Python environment from it. What is missing on the machine is
+installed through apt, as root or through sudo, and through pip.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+GUEST = Path(__file__).with_name("guest")
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+
+KERNELS = ("linux-image-amd64", "linux-image-6.12-amd64")
+"""Linux 6.1 and 6.12 on Debian 12."""
+TOOLS = ("qemu-system-x86", "busybox-static", "kmod")
+RUST_TESTS = ("socket", "kernel")
+"""The Rust test programs that talk to the kernel."""
+SECONDS_PER_KERNEL = 1800
+"""A kernel that takes longer hangs."""
+
+# Drivers of devices that QEMU has and no test needs: loading them takes longer than all the rest
+# of the boot.
+UNUSED_MODULES = (
+    "ahci",
+    "aesni_intel",
+    "bochs",
+    "button",
+    "cdrom",
+    "drm",
+    "evdev",
+    "ghash_clmulni_intel",
+    "i2c_i801",
+    "i6300esb",
+    "iTCO_wdt",
+    "joydev",
+    "libata",
+    "lpc_ich",
+    "parport_pc",
+    "pcspkr",
+    "ppdev",
+    "psmouse",
+    "sha512_ssse3",
+    "sr_mod",
+    "virtio_balloon",
+)
+
+
+class SetupError(Exception):
+    """Something needed is missing and cannot be installed."""
+
+
+def install(packages: tuple[str, ...]) -> None:
+    """Installs what is not there yet of some Debian packages, and virtme-ng."""
+    missing = [package for package in packages if not is_installed(package)]
+    if missing:
+        as_root = () if os.geteuid() == 0 else ("sudo", "-n")
+        apt = (*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq")
+        step(*apt, "update")
+        step(*apt, "install", "-y", "--no-install-recommends", *missing)
+    if not vng().exists():
+        pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes")
+        step(*pip, "-r", str(REQUIREMENTS))
+
+
+def step(*command: str) -> None:
+    """Runs a command that prepares the tests."""
+    try:
+        subprocess.run(command, check=True, timeout=900)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SetupError(f"`{shlex.join(command)}` failed: {error}") from error
+
+
+def is_installed(package: str) -> bool:
+    """Says whether a Debian package is installed."""
+    return dpkg_field(package, "db:Status-Status") == "installed"
+
+
+def dpkg_field(package: str, field: str) -> str:
+    """Returns what dpkg knows of a package, or nothing."""
+    query = ("dpkg-query", "--show", f"--showformat=${{{field}}}", package)
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise SetupError("the kernels are Debian packages, and there is no dpkg here") from error
+
+
+def kernel_image(package: str) -> Path:
+    """Returns the image of the kernel that a package such as `linux-image-amd64` depends on."""
+    release = dpkg_field(package, "Depends").split(" ")[0].removeprefix("linux-image-")
+    image = Path(f"/boot/vmlinuz-{release}")
+    if not image.exists():
+        raise SetupError(f"the package `{package}` brought no `{image}`")
+    return image
+
+
+def vng() -> Path:
+    """Returns the command that virtme-ng installs."""
+    return Path(sys.executable).with_name("vng")
+
+
+def rust_tests() -> list[str]:
+    """Builds the Rust tests that talk to the kernel, and returns the paths of their programs."""
+    build = ["cargo", "test", "--locked", "--workspace", "--all-features", "--no-run"]
+    for test in RUST_TESTS:
+        build += ["--test", test]
+    built = subprocess.run(
+        [*build, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if built.returncode != 0:
+        raise SetupError(f"`{shlex.join(build)}` failed")
+    messages = map(json.loads, built.stdout.splitlines())
+    return [message["executable"] for message in messages if message.get("executable")]
+
+
+def boot(image: Path, programs: list[str]) -> int:
+    """Runs the tests on one kernel and returns the exit status; 124 if they took too long."""
+    command = [
+        *(str(vng()), "--disable-kvm", "--force-9p", "--user", "root", "--memory", "2G"),
+        *("--cpus", str(min(os.cpu_count() or 1, 4)), "--run", str(image)),
+        *("--append", f"modprobe.blacklist={','.join(UNUSED_MODULES)}", "--"),
+        *(str(GUEST), sys.executable, *programs),
+    ]
+    # virtme-ng finds its own programs on the PATH, and shows what its guest prints on a terminal
+    # only.
+    path = f"{vng().parent}:{os.environ['PATH']}"
+    bounded = ("timeout", "--kill-after=30", str(SECONDS_PER_KERNEL))
+    on_a_terminal = ("script", "--quiet", "--return", "--command", shlex.join(command), "/dev/null")
+    completed = subprocess.run(
+        [*bounded, *on_a_terminal],
+        cwd=ROOT,
+        env=os.environ | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    return completed.returncode
+
+
+def main() -> int:
+    """Runs the tests on every kernel; 1 if they failed on one."""
+    kernels = tuple(sys.argv[1:]) or KERNELS
+    install((*TOOLS, *kernels))
+    programs = rust_tests()
+    failed = []
+    for kernel in kernels:
+        image = kernel_image(kernel)
+        print(f"== {kernel}: {image.name}", flush=True)
+        started = time.monotonic()
+        status = boot(image, programs)
+        took = time.monotonic() - started
+        print(f"== {kernel}: exit status {status} after {took:.0f} s", flush=True)
+        if status != 0:
+            failed.append(kernel)
+    if failed:
+        print(f"error: the tests failed on {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SetupError as error:
+        sys.exit(f"error: {error}")
