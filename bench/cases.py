@@ -113,13 +113,17 @@ def slice_object(service: int, endpoints: int, *, replaced: int | None = None) -
 def lists(services: Iterable[int], endpoints: int) -> tuple[bytes, bytes]:
     """Returns the ServiceList and the EndpointSliceList of some Services."""
     numbers = list(services)
+    return pages(
+        [service_object(number) for number in numbers],
+        [slice_object(number, endpoints) for number in numbers],
+    )
+
+
+def pages(services: list[dict[str, Any]], slices: list[dict[str, Any]]) -> tuple[bytes, bytes]:
+    """Returns the ServiceList and the EndpointSliceList of these objects."""
     return (
-        _list("v1", "ServiceList", [service_object(number) for number in numbers]),
-        _list(
-            "discovery.k8s.io/v1",
-            "EndpointSliceList",
-            [slice_object(number, endpoints) for number in numbers],
-        ),
+        _list("v1", "ServiceList", services),
+        _list("discovery.k8s.io/v1", "EndpointSliceList", slices),
     )
 
 

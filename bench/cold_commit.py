@@ -1,4 +1,5 @@
-"""One cold commit, timed inside the process: `cold_commit SERVICES ENDPOINTS replay|apply`.
+"""One cold commit, timed inside the process:
+`cold_commit SERVICES ENDPOINTS replay|apply [plain|mixed]`.
 
 `replay` sends the bytes of a prebuilt transaction: the time the kernel alone needs. `apply` plans
 and commits the same. Programs the network namespace it runs in.
@@ -10,7 +11,7 @@ import time
 
 from kpx._core import Proxier
 
-from . import cases
+from . import cases, mixed
 from .netfilter import commit
 
 
@@ -18,7 +19,8 @@ def main() -> None:
     """Prints `{"seconds": ...}`."""
     services, endpoints = int(sys.argv[1]), int(sys.argv[2])
     proxier = Proxier(json.dumps(cases.core_config()))
-    for page in cases.lists(range(services), endpoints):
+    lists = mixed.lists if sys.argv[4:] == ["mixed"] else cases.lists
+    for page in lists(range(services), endpoints):
         proxier.feed(page)
     if sys.argv[3] == "replay":
         batch = proxier.plan().to_batch()

@@ -1,4 +1,5 @@
-"""One endpoint changes, again and again: `one_endpoint SERVICES ENDPOINTS EVENTS`.
+"""One endpoint changes, again and again:
+`one_endpoint SERVICES ENDPOINTS EVENTS [plain|mixed]`.
 
 Times each change from the bytes of the watch event to the end of the commit, inside the process.
 Programs the network namespace it runs in.
@@ -11,7 +12,7 @@ import time
 
 from kpx._core import Proxier
 
-from . import cases
+from . import cases, mixed
 
 PAGE = 1_000
 """Services fed at a time, so that the largest cases need not stand in memory as JSON."""
@@ -22,9 +23,10 @@ WARM_UP = 50
 def main() -> None:
     """Prints `{"microseconds": [...], "operations": ...}`."""
     services, endpoints, events = (int(argument) for argument in sys.argv[1:4])
+    lists = mixed.lists if sys.argv[4:] == ["mixed"] else cases.lists
     proxier = Proxier(json.dumps(cases.core_config()))
     for start in range(0, services, PAGE):
-        for page in cases.lists(range(start, min(start + PAGE, services)), endpoints):
+        for page in lists(range(start, min(start + PAGE, services)), endpoints):
             proxier.feed(page)
     proxier.apply(proxier.plan())
 
