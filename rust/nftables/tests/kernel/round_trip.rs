@@ -174,7 +174,7 @@ fn nft_reads_and_writes_json_of_it() {
         assert_eq!(count("table"), 2);
         assert_eq!(count("chain"), 2 * 8);
         assert_eq!(count("rule"), 2 * 14);
-        assert_eq!(count("map"), 2 * 3);
+        assert_eq!(count("map"), 2 * 4);
         assert_eq!(count("set"), 2 * 3);
     });
 }

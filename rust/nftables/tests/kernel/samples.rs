@@ -195,10 +195,15 @@ fn add_sets(transaction: &mut Transaction, family: Family) {
     affinity.flags.dynamic = true;
     affinity.timeout = Some(Duration::from_secs(3 * 3600));
     affinity.size = Some(65_536);
+    // What packets add to a dynamic set is not read back, so the element is in one like it.
+    let mut expiring = affinity.clone();
+    expiring.name = "expiring".into();
+    expiring.flags.dynamic = false;
     let affine = [address(family, 3), service_key(family, 1).to_vec()].concat();
     let mut affine = Element::new(Bytes::from_vec(affine), endpoint(family, 1, 0).data);
     affine.timeout = Some(Duration::from_secs(60));
-    with(affinity, vec![affine]);
+    with(affinity, vec![]);
+    with(expiring, vec![affine]);
 }
 
 /// The key of a source address that a service admits.
