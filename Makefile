@@ -65,6 +65,10 @@ test-rust: $(VENV)/.system  ## Run the Rust tests, those against the kernel amon
 test-python: install  ## Run the Python tests, the packet tests in network namespaces among them
 	$(AS_ROOT) $(BIN)/python -m pytest -q tests $(PYTEST_OPTIONS)
 
+.PHONY: test-vm
+test-vm: install  ## Run the kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU
+	$(BIN)/python tests/vm/run.py
+
 .PHONY: fuzz
 fuzz: $(VENV)/.system  ## Run each fuzz target for FUZZ_SECONDS, starting from the seeds checked in
 	@cd tests/fuzz && cargo build --locked --release --bins --target $(HOST)
