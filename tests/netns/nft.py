@@ -22,13 +22,13 @@ def ruleset(namespace: Namespace) -> list[str]:
 def _comparable(value: Any) -> Any:
     # Handles follow the order of creation; hash tables list elements in an order of their own.
     if isinstance(value, dict):
-        is_dynamic = "dynamic" in value.get("flags", [])
+        expires = "timeout" in value.get("flags", [])
         return {
             key: sorted(map(_comparable, item), key=json.dumps)
             if key == "elem"
             else _comparable(item)
             for key, item in value.items()
-            if key != "handle" and not (key == "elem" and is_dynamic)
+            if key != "handle" and not (key == "elem" and expires)
         }
     if isinstance(value, list):
         return [_comparable(item) for item in value]

@@ -33,8 +33,9 @@ def libnftables(text: str) -> Elements:
     for entry in json.loads(text)["nftables"]:
         listed = entry.get("set") or entry.get("map")
         if listed:
-            is_dynamic = "dynamic" in listed.get("flags", [])
-            elements = [] if is_dynamic else listed.get("elem", [])
+            # Those sets expire, which is the flag that every version of the JSON shows.
+            expires = "timeout" in listed.get("flags", [])
+            elements = [] if expires else listed.get("elem", [])
             is_map = "map" in entry
             found[listed["family"], listed["name"]] = {
                 f"{value(element[0])} : {value(element[1])}" if is_map else value(element)

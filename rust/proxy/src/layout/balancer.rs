@@ -116,11 +116,11 @@ impl Balancer {
         let mut rules = Vec::new();
         match self.role {
             Role::Cluster | Role::NodePortCluster => {
-                self.balance(family, &rule, &keys.all, &mut rules);
+                self.balance(&rule, &keys.all, &mut rules);
             }
             Role::External | Role::NodePort => {
                 let marked = || rule().set_mark(mark);
-                self.balance(family, &marked, &keys.all, &mut rules);
+                self.balance(&marked, &keys.all, &mut rules);
             }
             Role::ExternalLocal | Role::NodePortLocal => {
                 let short_circuit =
@@ -129,7 +129,7 @@ impl Balancer {
                 let of_node = rule().of_this_host(FibAddress::Source).set_mark(mark);
                 rules.push(short_circuit(of_node));
                 if self.count > 0 {
-                    self.balance(family, &rule, &keys.local, &mut rules);
+                    self.balance(&rule, &keys.local, &mut rules);
                 }
             }
         }
@@ -155,7 +155,6 @@ impl Balancer {
     /// the packet is forwarded.
     fn balance(
         self,
-        family: Family,
         rule: &dyn Fn() -> RuleBuilder,
         maps: &EndpointMaps,
         rules: &mut Vec<RuleBuilder>,
@@ -177,8 +176,9 @@ impl Balancer {
         let known = rule().set_priority_from(&client, maps.clients);
         let known = known.remember(&client, maps.clients, timeout);
         rules.push(known.translate_to(&slotted, maps.sticky_endpoints));
-        // A known client, whose endpoint is gone.
-        let stale = RuleBuilder::new(family).member_of(&client, maps.clients);
+        // A known client, whose endpoint is gone. Its slot is read because Linux 6.1 looks
+        // nothing up in a map but for its value.
+        let stale = rule().set_priority_from(&client, maps.clients);
         rules.push(stale.forget(&client, maps.clients));
         // A new client.
         let new = rule().set_priority_from(&numbered, maps.numbers);
