@@ -47,6 +47,20 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 trace=$(mktemp)
 nft monitor trace >>"$trace" &
 monitor=$!
+# Ends the trace of one packet: once there is something of it and nothing more has come for a while,
+# so that what the monitor is slow to write does not count for the next packet. Bounded.
+end_packet() {
+    last=$marked
+    for _ in $(seq 20); do
+        sleep 0.3
+        size=$(stat --format %s "$trace")
+        [ "$size" -gt "$marked" ] && [ "$size" -eq "$last" ] && break
+        last=$size
+    done
+    echo ---- >>"$trace"
+    marked=$(stat --format %s "$trace")
+}
+marked=0
 connect='echo >"/dev/tcp/$0/$1"'
 # The monitor listens once it has seen a packet.
 for _ in $(seq 50); do
@@ -54,7 +68,7 @@ for _ in $(seq 50); do
     [ -s "$trace" ] && break
     sleep 0.1
 done
-echo ---- >>"$trace"
+end_packet
 for packet; do
     # shellcheck disable=SC2086 # a packet is three words
     set -- $packet
@@ -62,8 +76,7 @@ for packet; do
     node) timeout 0.5 bash -c "$connect" "$2" "$3" 2>/dev/null ;;
     pod) timeout 0.5 nsenter --target "$pod" --net bash -c "$connect" "$2" "$3" 2>/dev/null ;;
     esac
-    sleep 0.3
-    echo ---- >>"$trace"
+    end_packet
 done
 kill "$monitor" "$pod"
 cat "$trace"
