@@ -111,6 +111,9 @@ class Target:
             connection.bind(("", 0))
             number = socket.IPPROTO_TCP if self.protocol == "tcp" else socket.IPPROTO_UDP
             flow = (family, number, connection.getsockname()[1])
+            # The kernel gives the port of a refused TCP connection to the next one at once
+            # (`tcp_set_state`), so what is there by now is about the connection before.
+            refusals.read()
             refused = refusals.waiting[flow] = loop.create_future()
             answered = loop.create_task(self.exchange(connection))
             try:
@@ -131,7 +134,8 @@ class Target:
             except OSError as error:
                 return errno.errorcode.get(error.errno or 0, str(error))
             finally:
-                del refusals.waiting[flow]
+                if refusals.waiting.get(flow) is refused:
+                    del refusals.waiting[flow]
                 answered.cancel()
                 await asyncio.gather(answered, return_exceptions=True)
         result.sources.setdefault(pod, set()).add(source)
