@@ -33,6 +33,18 @@ class FeedReport:
     def ignored(self) -> dict[str, int]:
         """How many objects of each kind the core has no use for (`Pod` among them)."""
 
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many objects of each kind were left out as a whole, being invalid."""
+
+    @property
+    def resource_version(self) -> str | None:
+        """The resource version of a list, from which a watch continues."""
+
+    @property
+    def continue_token(self) -> str | None:
+        """The token with which the next page of a list is asked for; `None` on the last."""
+
 @final
 class EventReport:
     """What one line of a watch said."""
@@ -48,6 +60,26 @@ class EventReport:
     @property
     def resource_version(self) -> str | None:
         """The object's resource version, from which a watch can be resumed."""
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the object was left out as a whole, being invalid."""
+
+    @property
+    def initial_events_end(self) -> bool:
+        """Whether this is the bookmark behind the initial events of a streaming list (KEP-3157)."""
+
+    @property
+    def code(self) -> int | None:
+        """Of an `ERROR`, its HTTP status, 0 if it has none; 410 asks for a new list."""
+
+    @property
+    def reason(self) -> str | None:
+        """Of an `ERROR`, its reason, such as `Expired`."""
+
+    @property
+    def message(self) -> str | None:
+        """Of an `ERROR`, what a person is told."""
 
 @final
 class Rejection:
@@ -158,6 +190,18 @@ class Proxier:
 
         Raises `kpx.errors.DecodeFailed` where the line is no watch event; the state is then as
         before.
+        """
+
+    def begin_replace(self, kind: str) -> None:
+        """Begins a new list of a kind, such as `Service`, which `end_replace` ends.
+
+        What is known stays until then. Raises `ValueError` for a kind that a node does not read.
+        """
+
+    def end_replace(self, kind: str) -> None:
+        """Ends a new list of a kind: objects that did not come since it began are gone.
+
+        Does nothing if none was begun. Raises `ValueError` for a kind that a node does not read.
         """
 
     def services_without_slices(self) -> list[str]:

@@ -157,8 +157,8 @@ class ApiServer:
 
 def _matches(item: Object, query: dict[str, str]) -> bool:
     labels = item["metadata"].get("labels", {})
-    selector = query.get("labelSelector", "")
-    if selector.startswith("!") and selector[1:] in labels:
+    selectors = query.get("labelSelector", "").split(",")
+    if any(selector.startswith("!") and selector[1:] in labels for selector in selectors):
         return False
     name, operator, value = _parts(query.get("fieldSelector", ""))
     if not operator:

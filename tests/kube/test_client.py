@@ -107,7 +107,7 @@ def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "READ_TIMEOUT_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(ClusterUnreadable, match=r"was silent for 0\.05 s"):
+        with pytest.raises(ClusterUnreadable, match="was silent for too long"):
             read(host)
 
 
@@ -122,6 +122,21 @@ def test_a_token_of_the_kubeconfig_is_sent(server: ApiServer, tmp_path: Path) ->
     headers = server.requests[0].headers
     assert headers["authorization"] == "Bearer s3cret"
     assert headers["accept"] == "application/json"
+
+
+def test_a_token_file_is_read_again(server: ApiServer, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    path = write_kubeconfig(server.url, tmp_path)
+    config = json.loads(Path(path).read_text())
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    Path(path).write_text(json.dumps(config))
+    reader = Client(load_configuration(path, None))
+    reader.list("services", SERVICES, {})
+    token.write_text("second\n")
+    reader.list("services", SERVICES, {})
+    sent = [request.headers["authorization"] for request in server.requests]
+    assert sent == ["Bearer first", "Bearer second"]
 
 
 class TestConfiguration:

@@ -1,61 +1,78 @@
-"""One GET at a time, as raw bytes, with errors that name what was asked."""
+"""One request at a time, as raw bytes, with errors that name what was asked."""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
 
 from kpx.errors import ClusterUnreadable
+from kpx.kube.rate_limit import RateLimit
+from kpx.kube.refusal import refusal, retry_after
+from kpx.kube.resources import Resource
+from kpx.kube.transport import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    Interruption,
+    Transport,
+)
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
+    from urllib3 import BaseHTTPResponse
 
-__all__ = ["Client", "ListExpired", "RequestRefused"]
-
-CONNECT_TIMEOUT_SECONDS: Final = 5.0
-READ_TIMEOUT_SECONDS: Final = 60.0
-"""How long the server may stay silent; a page of a list takes well under a second."""
+__all__ = ["Client"]
 
 _ATTEMPTS: Final = 4
 _BUSY_STATUSES: Final = (429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+_LARGEST_REFUSAL_BYTES: Final = 1 << 20
 
-
-class RequestRefused(ClusterUnreadable):
-    """The API server answered with an error.
-
-    Attributes:
-        status: The HTTP status code.
-    """
-
-    def __init__(self, message: str, hint: str | None, status: int) -> None:
-        """Keeps the status beside the message."""
-        super().__init__(message, hint)
-        self.status = status
-
-
-class ListExpired(RequestRefused):
-    """The version of the objects that a list was reading is gone (410): it must start over."""
+_JSON: Final = {"Accept": "application/json", "Content-Type": "application/json"}
+PATCH_TYPES: Final = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+}
 
 
 class Client:
-    """A connection to one API server."""
+    """Requests to one API server. Several threads may share it."""
 
-    def __init__(self, configuration: "Configuration") -> None:
-        """Connects nowhere yet."""
-        from kubernetes.client.rest import RESTClientObject
+    def __init__(
+        self,
+        configuration: "Configuration",
+        *,
+        writes: RateLimit | None = None,
+        interruption: Interruption | None = None,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        """Connects nowhere yet.
 
+        Args:
+            configuration: Where the server is and who we are to it.
+            writes: What limits how often objects are written; nothing unless given.
+            interruption: What ends requests from another thread.
+            sleep: What waits between attempts, in seconds; `time.sleep` unless given.
+        """
         self._configuration = configuration
-        self._pool = RESTClientObject(configuration).pool_manager
+        self._transport = Transport(configuration, interruption)
+        self._writes = writes
+        self._sleep = sleep
 
     @property
     def host(self) -> str:
         """The address of the API server, such as `https://10.0.0.1:6443`."""
         return str(self._configuration.host)
 
+    def interruptible(self, interruption: Interruption) -> "Client":
+        """A client of the same server with connections of its own, which can be interrupted."""
+        return Client(
+            self._configuration, writes=self._writes, interruption=interruption, sleep=self._sleep
+        )
+
     def list(self, resource: str, path: str, query: Mapping[str, str]) -> bytes:
-        """Reads a page of a list.
+        """Reads a page of a list, asking a busy server a few times.
 
         Args:
             resource: What is listed, in the words of RBAC: `services`.
@@ -67,40 +84,181 @@ class Client:
             RequestRefused: The server refused for another reason.
             ClusterUnreadable: The server cannot be reached.
         """
-        url = f"{self.host}{path}?{urlencode(query)}"
         for attempt in range(1, _ATTEMPTS + 1):
-            response = self._get(url, resource)
+            response = self._send("list", resource, "GET", path, query)
             if response.status not in _BUSY_STATUSES or attempt == _ATTEMPTS:
                 break
-            time.sleep(_pause(attempt, response.headers.get("Retry-After")))
-        if response.status == 200:
-            body: bytes = response.data
-            return body
-        raise self._refused(resource, response.status, response.data)
+            (self._sleep or time.sleep)(_pause(attempt, response.headers.get("Retry-After")))
+        return _body("list", resource, response)
 
-    def _get(self, url: str, resource: str) -> Any:
+    def list_once(self, resource: Resource, query: Mapping[str, str]) -> bytes:
+        """Reads a page of a list; a server that is busy is an error at once.
+
+        Raises:
+            RequestRefused: The server refused.
+            ClusterUnreadable: The server cannot be reached.
+        """
+        response = self._send("list", resource.name, "GET", resource.path, query)
+        return _body("list", resource.name, response)
+
+    def watch(
+        self, resource: Resource, query: Mapping[str, str], read_timeout: float
+    ) -> "BaseHTTPResponse":
+        """Opens a watch. Its body is to be read with `read1`, and the answer to be closed.
+
+        Args:
+            resource: What is watched.
+            query: The query parameters, `watch` itself excepted.
+            read_timeout: After how many seconds of silence a read fails.
+
+        Raises:
+            RequestRefused: The server refused.
+            ClusterUnreadable: The server cannot be reached.
+        """
         from urllib3.exceptions import HTTPError
-        from urllib3.util import Timeout
 
-        timeout = Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
         try:
-            return self._pool.request(
-                "GET", url, headers=self._headers(), timeout=timeout, retries=False
+            response = self._transport.request(
+                "GET",
+                resource.path,
+                {**resource.selectors, **query, "watch": "true"},
+                # What compresses on the way would hold events back.
+                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                read_timeout=read_timeout,
+                stream=True,
             )
-        except HTTPError as failure:
-            raise self._unreachable(resource, failure) from failure
+            if response.status == 200:
+                return response
+            with closing(response):
+                said = response.read(_LARGEST_REFUSAL_BYTES, decode_content=True)
+        except (HTTPError, OSError) as failure:
+            raise self.unreachable("watch", resource.name, failure) from failure
+        raise refusal("watch", resource.name, response.status, response.headers, said)
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "kpx"}
-        for setting in self._configuration.auth_settings().values():
-            if setting["in"] == "header" and setting["value"]:
-                headers[setting["key"]] = setting["value"]
-        return headers
+    def get(self, resource: Resource, namespace: str | None, name: str) -> bytes:
+        """Reads one object.
 
-    def _unreachable(self, resource: str, failure: Exception) -> ClusterUnreadable:
+        Raises:
+            NotFound: There is none.
+            RequestRefused: The server refused for another reason.
+            ClusterUnreadable: The server cannot be reached.
+        """
+        response = self._send("get", resource.name, "GET", resource.item(namespace, name), {})
+        return _body("get", resource.name, response)
+
+    def create(
+        self, resource: Resource, namespace: str | None, name: str, body: bytes | dict[str, Any]
+    ) -> bytes:
+        """Makes an object, and returns it as the server keeps it.
+
+        Args:
+            resource: Its kind.
+            namespace: Where; `None` if the kind is not namespaced.
+            name: What messages call it; the object itself may have a `generateName`.
+            body: The object, as JSON or to be written as such.
+
+        Raises:
+            AlreadyExists: There is one of that name.
+            RequestRefused: The server refused for another reason.
+            ClusterUnreadable: The server cannot be reached, so that it may or may not be made.
+        """
+        return self._write("create", resource, "POST", resource.collection(namespace), body)
+
+    def update(
+        self, resource: Resource, namespace: str | None, name: str, body: bytes | dict[str, Any]
+    ) -> bytes:
+        """Replaces an object, unless it changed since the version the body names.
+
+        Raises:
+            Conflict: It did.
+            NotFound: There is none.
+            RequestRefused: The server refused for another reason.
+            ClusterUnreadable: The server cannot be reached, so that it may or may not be done.
+        """
+        return self._write("update", resource, "PUT", resource.item(namespace, name), body)
+
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: bytes | dict[str, Any],
+        *,
+        patch_type: str = "merge",
+    ) -> bytes:
+        """Changes parts of an object: `merge` (RFC 7386), `json` (RFC 6902) or `strategic`.
+
+        Raises:
+            Conflict: The patch names a version, and the object is at another.
+            NotFound: There is none.
+            RequestRefused: The server refused for another reason.
+            ClusterUnreadable: The server cannot be reached, so that it may or may not be done.
+        """
+        headers = {"Accept": "application/json", "Content-Type": PATCH_TYPES[patch_type]}
+        path = resource.item(namespace, name)
+        return self._write("patch", resource, "PATCH", path, body, headers)
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: bytes | dict[str, Any] = b"",
+    ) -> bytes:
+        """Deletes an object; the body is `DeleteOptions`, such as `preconditions`.
+
+        Raises:
+            Conflict: The preconditions do not hold.
+            NotFound: There is none.
+            RequestRefused: The server refused for another reason.
+            ClusterUnreadable: The server cannot be reached, so that it may or may not be done.
+        """
+        return self._write("delete", resource, "DELETE", resource.item(namespace, name), body)
+
+    def _write(
+        self,
+        verb: str,
+        resource: Resource,
+        method: str,
+        path: str,
+        body: bytes | dict[str, Any],
+        headers: Mapping[str, str] = _JSON,
+    ) -> bytes:
+        if self._writes:
+            self._writes.take()
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response = self._send(verb, resource.name, method, path, {}, text or None, headers)
+        return _body(verb, resource.name, response)
+
+    def _send(
+        self,
+        verb: str,
+        resource: str,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] = {"Accept": "application/json"},
+    ) -> "BaseHTTPResponse":
+        from urllib3.exceptions import HTTPError
+
+        try:
+            return self._transport.request(
+                method,
+                path,
+                query,
+                body=body,
+                headers={**headers, "Accept-Encoding": "gzip"},
+                read_timeout=READ_TIMEOUT_SECONDS,
+            )
+        except (HTTPError, OSError) as failure:
+            raise self.unreachable(verb, resource, failure) from failure
+
+    def unreachable(self, verb: str, resource: str, failure: Exception) -> ClusterUnreadable:
+        """The error that a failure of the connection stands for."""
         from urllib3 import exceptions
 
-        act = f"cannot list {resource}: the API server `{self.host}`"
+        act = f"cannot {verb} {resource}: the API server `{self.host}`"
         if isinstance(failure, exceptions.NameResolutionError):
             return ClusterUnreadable(f"{act} has a name that does not resolve")
         # urllib3 derives this from the error of a connection that timed out, so it comes first.
@@ -116,7 +274,7 @@ class Client:
                 "check the address and what filters traffic on the way",
             )
         if isinstance(failure, exceptions.ReadTimeoutError):
-            return ClusterUnreadable(f"{act} was silent for {READ_TIMEOUT_SECONDS:g} s")
+            return ClusterUnreadable(f"{act} was silent for too long: {failure}")
         if isinstance(failure, exceptions.SSLError):
             return ClusterUnreadable(
                 f"{act} has a certificate that cannot be trusted: {failure}",
@@ -124,42 +282,14 @@ class Client:
             )
         return ClusterUnreadable(f"{act} broke the connection off: {failure}")
 
-    def _refused(self, resource: str, status: int, body: bytes) -> RequestRefused:
-        act = f"cannot list {resource}"
-        said = _status_message(body)
-        match status:
-            case 401:
-                return RequestRefused(
-                    f"{act}: the API server does not accept the credentials (401): {said}",
-                    "check that the token or certificate has not expired",
-                    status,
-                )
-            case 403:
-                return RequestRefused(
-                    f"{act}: not allowed (403): {said}",
-                    f"grant the verb `list` on `{resource}`, as the ClusterRole"
-                    " `system:node-proxier` does",
-                    status,
-                )
-            case 410:
-                return ListExpired(f"{act}: the list has expired (410): {said}", None, status)
-            case _:
-                return RequestRefused(f"{act}: the API server says {status}: {said}", None, status)
+
+def _body(verb: str, resource: str, response: "BaseHTTPResponse") -> bytes:
+    if 200 <= response.status < 300:
+        return response.data
+    raise refusal(verb, resource, response.status, response.headers, response.data)
 
 
-def _pause(attempt: int, retry_after: str | None) -> float:
+def _pause(attempt: int, header: str | None) -> float:
     """Seconds to wait before the next attempt: what the server asks for, within bounds."""
-    asked = float(retry_after) if retry_after and retry_after.isdecimal() else 0.2 * 2**attempt
-    return min(asked, _LONGEST_PAUSE_SECONDS)
-
-
-def _status_message(body: bytes) -> str:
-    """The message of the `Status` object that comes with an error, or the start of the body."""
-    try:
-        status = json.loads(body)
-    except ValueError:
-        status = None
-    message = status.get("message") if isinstance(status, dict) else None
-    if isinstance(message, str):
-        return message
-    return body[:200].decode(errors="replace").strip() or "no reason given"
+    asked = retry_after(header)
+    return min(0.2 * 2**attempt if asked is None else asked, _LONGEST_PAUSE_SECONDS)

@@ -1,52 +1,19 @@
 """The lists a node needs, page by page."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kpx.errors import ClusterUnreadable
-from kpx.kube.client import Client, ListExpired, RequestRefused
+from kpx.kube.client import Client
+from kpx.kube.reflector import PAGE_SIZE
+from kpx.kube.refusal import ListExpired, RequestRefused
+from kpx.kube.resources import Resource
 
-__all__ = ["PAGE_SIZE", "Resource", "list_pages", "resources"]
-
-PAGE_SIZE: Final = 500
-"""How many objects a page has, as in client-go's pager."""
+__all__ = ["PAGE_SIZE", "list_pages"]
 
 _RESTARTS: Final = 3
 _METADATA_KEY: Final = b'"metadata":'
 _ITEMS_KEY: Final = b'"items":'
-
-
-@dataclass(frozen=True)
-class Resource:
-    """One kind of object to list."""
-
-    name: str
-    """What RBAC calls it."""
-    path: str
-    label_selector: str = ""
-    field_selector: str = ""
-    optional: bool = False
-    """Whether the API server may not serve it at all, being older or configured without it."""
-
-
-def resources(node_name: str) -> tuple[Resource, ...]:
-    """What a node reads, selected as kube-proxy selects it (cmd/kube-proxy/app/server.go)."""
-    return (
-        Resource("nodes", "/api/v1/nodes", field_selector=f"metadata.name={node_name}"),
-        Resource(
-            "services",
-            "/api/v1/services",
-            label_selector="!service.kubernetes.io/service-proxy-name",
-            field_selector="spec.clusterIP!=None",
-        ),
-        Resource(
-            "endpointslices",
-            "/apis/discovery.k8s.io/v1/endpointslices",
-            label_selector="!service.kubernetes.io/headless",
-        ),
-        Resource("servicecidrs", "/apis/networking.k8s.io/v1/servicecidrs", optional=True),
-    )
 
 
 def list_pages(client: Client, resource: Resource) -> list[bytes]:

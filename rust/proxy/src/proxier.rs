@@ -4,7 +4,6 @@ use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
-use crate::NamespacedName;
 use crate::config::{Config, NodePortAddresses};
 use crate::dataplane::{CommitFailure, Dataplane};
 use crate::decode::DecodeError;
@@ -17,6 +16,7 @@ use crate::plan::{Plan, Planner, Summary};
 use crate::programmed::Programmed;
 use crate::rejection::Rejection;
 use crate::state::{EventReport, FeedReport, State};
+use crate::{Kind, NamespacedName};
 
 /// Keeps the desired state of one node, and makes the kernel equal to it.
 #[derive(Debug)]
@@ -100,6 +100,16 @@ impl<D: Dataplane> Proxier<D> {
     /// Takes in one line of a watch; see [`State::feed_event`].
     pub fn feed_event(&mut self, line: &[u8]) -> Result<EventReport, DecodeError> {
         self.state.feed_event(line)
+    }
+
+    /// Begins a new list of a kind; see [`State::begin_replace`].
+    pub fn begin_replace(&mut self, kind: Kind) {
+        self.state.begin_replace(kind);
+    }
+
+    /// Ends a new list of a kind; see [`State::end_replace`].
+    pub fn end_replace(&mut self, kind: Kind) {
+        self.state.end_replace(kind);
     }
 
     /// What the API server said.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kpx_nftables::ObserveError;
 use kpx_proxy::names::TABLE;
-use kpx_proxy::{Config, Proxier};
+use kpx_proxy::{Config, Kind, Proxier};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -42,6 +42,18 @@ impl PyProxier {
         py.detach(|| self.lock().feed_event(line))
             .map(PyEventReport)
             .map_err(|error| errors::decode_failed(&error))
+    }
+
+    fn begin_replace(&self, py: Python<'_>, kind: &str) -> PyResult<()> {
+        let kind = known(kind)?;
+        py.detach(|| self.lock().begin_replace(kind));
+        Ok(())
+    }
+
+    fn end_replace(&self, py: Python<'_>, kind: &str) -> PyResult<()> {
+        let kind = known(kind)?;
+        py.detach(|| self.lock().end_replace(kind));
+        Ok(())
     }
 
     fn services_without_slices(&self, py: Python<'_>) -> Vec<String> {
@@ -97,4 +109,9 @@ impl PyProxier {
         });
         text.map_err(|error: ObserveError| errors::observe_failed(&error))
     }
+}
+
+fn known(kind: &str) -> PyResult<Kind> {
+    Kind::from_type(kind, None)
+        .ok_or_else(|| PyValueError::new_err(format!("`{kind}` is no kind that a node reads")))
 }

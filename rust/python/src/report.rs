@@ -29,6 +29,25 @@ impl PyFeedReport {
             .map(|(kind, count)| (kind.as_str(), *count))
             .collect()
     }
+
+    #[getter]
+    fn rejected(&self) -> BTreeMap<&str, usize> {
+        self.0
+            .rejected
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+            .collect()
+    }
+
+    #[getter]
+    fn resource_version(&self) -> Option<&str> {
+        self.0.resource_version.as_deref()
+    }
+
+    #[getter]
+    fn continue_token(&self) -> Option<&str> {
+        self.0.continue_token.as_deref()
+    }
 }
 
 /// What one line of a watch said.
@@ -56,6 +75,45 @@ impl PyEventReport {
     #[getter]
     fn resource_version(&self) -> Option<&str> {
         self.0.resource_version.as_deref()
+    }
+
+    #[getter]
+    fn rejected(&self) -> bool {
+        self.0.rejected
+    }
+
+    #[getter]
+    fn initial_events_end(&self) -> bool {
+        matches!(
+            self.0.event,
+            WatchEvent::Bookmark {
+                initial_events_end: true
+            }
+        )
+    }
+
+    #[getter]
+    fn code(&self) -> Option<u16> {
+        match self.0.event {
+            WatchEvent::Error { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn reason(&self) -> Option<&str> {
+        match &self.0.event {
+            WatchEvent::Error { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn message(&self) -> Option<&str> {
+        match &self.0.event {
+            WatchEvent::Error { message, .. } => Some(message),
+            _ => None,
+        }
     }
 }
 
