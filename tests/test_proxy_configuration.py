@@ -137,3 +137,29 @@ def test_errors_name_the_file_and_the_field(tmp_path: Path, text: str, message: 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match="No such file"):
         ProxyConfiguration.read(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0s", 0.0), ("1s", 1.0), ("1m30s", 90.0), ("250ms", 0.25), ("1.5h", 5400.0), ("", None)],
+)
+def test_durations(tmp_path: Path, text: str, seconds: float | None) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+        f'nftables: {{minSyncPeriod: "{text}"}}\nhealthzBindAddress: 127.0.0.1:1\n'
+    )
+    configuration = ProxyConfiguration.read(path)
+    assert configuration.min_sync_period == seconds
+    assert configuration.healthz_bind_address == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("text", ["30", "s", "1s2", "-1s", "1 s"])
+def test_what_is_no_duration(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+        f'nftables: {{syncPeriod: "{text}"}}\n'
+    )
+    with pytest.raises(ConfigurationInvalid, match="no duration"):
+        ProxyConfiguration.read(path)

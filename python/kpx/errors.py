@@ -4,6 +4,7 @@ Each class is named by the act that failed. The native core raises the same clas
 """
 
 __all__ = [
+    "AgentRunning",
     "ClusterUnreadable",
     "CommitFailed",
     "ConfigurationInvalid",
@@ -11,6 +12,7 @@ __all__ = [
     "DemoFailed",
     "ExplainFailed",
     "KpxError",
+    "ListenFailed",
     "ManifestUnreadable",
     "ObserveFailed",
     "YamlInvalid",
@@ -66,6 +68,14 @@ class ExplainFailed(KpxError):
 
 class CommitFailed(KpxError):
     """The kernel refused a transaction. Nothing of it was applied."""
+
+
+class AgentRunning(KpxError):
+    """Another agent programs this node already."""
+
+
+class ListenFailed(KpxError):
+    """An address to serve health or metrics on cannot be listened on."""
 
 
 class DemoFailed(KpxError):

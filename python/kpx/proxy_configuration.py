@@ -1,5 +1,6 @@
 """kube-proxy's configuration file, as far as it means something to kpx."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,21 @@ _HONOURED: Final = (
     "detectLocal.bridgeInterface",
     "detectLocal.interfaceNamePrefix",
     "detectLocalMode",
+    "healthzBindAddress",
     "hostnameOverride",
+    "metricsBindAddress",
     "mode",
     "nftables.masqueradeAll",
     "nftables.masqueradeBit",
+    "nftables.minSyncPeriod",
+    "nftables.syncPeriod",
     "nodePortAddresses",
 )
 """The fields of `KubeProxyConfiguration` that mean something to kpx."""
+
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
+_DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
 
 _ZEROS: Final = (0, False, "0s")
 """What generated files write for a field that nobody set."""
@@ -47,6 +56,12 @@ class ProxyConfiguration:
     masquerade_all: bool | None = None
     masquerade_bit: int | None = None
     nodeport_addresses: tuple[str, ...] = ()
+    healthz_bind_address: str | None = None
+    metrics_bind_address: str | None = None
+    min_sync_period: float | None = None
+    """Seconds."""
+    sync_period: float | None = None
+    """Seconds."""
     honoured: tuple[str, ...] = field(default=(), compare=False)
     """The fields that the file sets and kpx honours."""
     ignored: tuple[str, ...] = field(default=(), compare=False)
@@ -80,6 +95,10 @@ class ProxyConfiguration:
             masquerade_all=configuration.value("nftables.masqueradeAll", bool),
             masquerade_bit=configuration.value("nftables.masqueradeBit", int),
             nodeport_addresses=configuration.texts("nodePortAddresses"),
+            healthz_bind_address=configuration.text("healthzBindAddress") or None,
+            metrics_bind_address=configuration.text("metricsBindAddress") or None,
+            min_sync_period=configuration.seconds("nftables.minSyncPeriod"),
+            sync_period=configuration.seconds("nftables.syncPeriod") or None,
             honoured=tuple(sorted(name for name in given if name in _HONOURED)),
             ignored=tuple(
                 sorted(
@@ -123,6 +142,17 @@ class _Fields:
         found = self.value(name, str)
         assert found is None or isinstance(found, str)
         return found
+
+    def seconds(self, name: str) -> float | None:
+        """Reads a duration as Go writes it, such as `1m30s`."""
+        text = self.text(name)
+        if not text:
+            return None
+        if text == "0":
+            return 0.0
+        if not _DURATION.fullmatch(text):
+            raise self.invalid(name, f"`{text}` is no duration such as `30s`")
+        return sum(float(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text))
 
     def texts(self, name: str) -> tuple[str, ...]:
         found = self.value(name, list) or []

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from kpx._core import Plan, Rejection
 from kpx.errors import KpxError
+from kpx.logs import printable
 from kpx.oneshot import Commit, Prepared
 from kpx.sources import Rejected
 
-__all__ = ["Output", "error", "notice", "plan", "printable", "rejections", "sync"]
+__all__ = ["Output", "error", "notice", "plan", "rejections", "sync"]
 
 
 class Output(str, Enum):
@@ -30,14 +31,6 @@ def error(failure: KpxError) -> None:
     _complain("error", failure.message)
     if failure.hint:
         _complain("hint", failure.hint)
-
-
-def printable(text: str) -> str:
-    """Text that may come from anywhere, unable to move the cursor or to start a new line."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def notice(text: str) -> None:

@@ -9,14 +9,15 @@ import typer
 from kpx import report
 from kpx._core import Proxier, Rejection, __version__
 from kpx._core import cleanup as delete_tables
-from kpx.cli.options import DataOutput, NodeOptions, OutputOption, expanded
+from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
 from kpx.config import Settings
 from kpx.errors import ConfigurationInvalid, KpxError
 from kpx.oneshot import prepare
+from kpx.proxy_configuration import ProxyConfiguration
 from kpx.report import Output
 from kpx.sources import Loaded, Rejected, Source
 
-__all__ = ["ExitCode", "app", "run"]
+__all__ = ["ExitCode", "app", "execute"]
 
 
 class ExitCode(IntEnum):
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 
 
-def run(arguments: Sequence[str]) -> int:
+def execute(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code; errors of kpx are shown, not raised."""
     command = typer.main.get_command(app)
     try:
@@ -111,6 +112,35 @@ def plan(
     report.plan(prepared, output)
     code = _finish(prepared.proxier, prepared.loaded)
     return ExitCode.CHANGES if detailed_exitcode and prepared.plan else code
+
+
+@app.command(
+    epilog=_examples(
+        "kpx run -f manifests/ --cluster-cidr 10.244.0.0/16",
+        "kpx run -f services.yaml --healthz-bind-address 127.0.0.1:10256",
+        "kpx run -f manifests/ --config /var/lib/kube-proxy/config.conf --cleanup-on-exit",
+    )
+)
+@expanded
+def run(options: NodeOptions, agent: AgentOptions) -> int:
+    """Keep this node programmed until stopped: follow changes, and mend what others change.
+
+    SIGTERM leaves the rules in place; SIGHUP reads everything again. One agent runs per node.
+    """
+    from kpx.agent import run as run_agent
+
+    agent.start_log()
+    settings, configuration = _settings(options)
+    if not options.filename:
+        raise ConfigurationInvalid(
+            "`kpx run` follows manifests alone in this version", "pass them with `-f`"
+        )
+    if "-" in options.filename:
+        raise ConfigurationInvalid(
+            "standard input cannot be followed", "pass files or directories with `-f`"
+        )
+    run_agent(settings, agent.settings(configuration), options.filename)
+    return ExitCode.DONE
 
 
 @app.command(
@@ -185,14 +215,19 @@ def version() -> int:
 
 
 def _resolve(options: NodeOptions) -> tuple[Settings, Source]:
-    """The settings and the source that flags stand for; says what of a file is ignored."""
+    """The settings and the source that flags stand for."""
+    settings, configuration = _settings(options)
+    return settings, options.source(configuration, settings.node_name)
+
+
+def _settings(options: NodeOptions) -> tuple[Settings, ProxyConfiguration]:
+    """The settings and the configuration file; says what of the file is ignored."""
     configuration = options.proxy_configuration()
     if configuration.honoured:
         report.notice(f"{options.config}: honoured: {', '.join(configuration.honoured)}")
     if configuration.ignored:
         report.notice(f"{options.config}: ignored: {', '.join(configuration.ignored)}")
-    settings = options.settings(configuration)
-    return settings, options.source(configuration, settings.node_name)
+    return options.settings(configuration), configuration
 
 
 def _finish(proxier: Proxier, loaded: Loaded) -> ExitCode:

@@ -17,9 +17,9 @@ def main() -> int:
         print(f"kpx {__version__}")
         return 0
     try:
-        from kpx.cli.commands import run
+        from kpx.cli.commands import execute
 
-        code = run(arguments)
+        code = execute(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

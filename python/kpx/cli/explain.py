@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kpx.cli.options import DataOutput
-from kpx.report import printable
+from kpx.logs import printable
 
 __all__ = ["write"]
 

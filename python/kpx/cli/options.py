@@ -6,17 +6,21 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kpx.config import Backend, LocalMode, Settings, default_node_name
 from kpx.errors import ConfigurationInvalid
+from kpx.logs import LogFormat, start_log
 from kpx.proxy_configuration import ProxyConfiguration
 from kpx.report import Output
 from kpx.sources import Cluster, Manifests, Source
 
-__all__ = ["DataOutput", "NodeOptions", "OutputOption", "expanded"]
+if TYPE_CHECKING:
+    from kpx.agent import AgentSettings
+
+__all__ = ["AgentOptions", "DataOutput", "NodeOptions", "OutputOption", "expanded"]
 
 
 class DataOutput(str, Enum):
@@ -131,6 +135,90 @@ class NodeOptions:
                 )
             return Manifests(self.filename)
         return Cluster(node_name, self.kubeconfig or configuration.kubeconfig, self.context)
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """How `kpx run` runs."""
+
+    healthz_bind_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where to serve /healthz and /livez, or `none`. Default: 0.0.0.0:10256.",
+        ),
+    ] = None
+    metrics_bind_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where to serve /metrics and /proxyMode, or `none`. Default: 127.0.0.1:10249.",
+        ),
+    ] = None
+    min_sync_period: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="The least time between two changes."),
+    ] = None
+    sync_period: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=1,
+            help="Compare everything with the kernel at least this often. Default: 30.",
+        ),
+    ] = None
+    cleanup_on_exit: Annotated[
+        bool, typer.Option("--cleanup-on-exit", help="Delete what is programmed when stopped.")
+    ] = False
+    log_format: Annotated[LogFormat, typer.Option(help="How to write the log to stderr.")] = (
+        LogFormat.TEXT
+    )
+
+    def start_log(self) -> None:
+        """Writes what the agent says to stderr from now on."""
+        start_log(self.log_format)
+
+    def settings(self, configuration: ProxyConfiguration) -> "AgentSettings":
+        """The settings that flags and the configuration file make together.
+
+        Raises:
+            ConfigurationInvalid: An address is none.
+        """
+        from kpx.agent import AgentSettings
+
+        default = AgentSettings()
+        return AgentSettings(
+            healthz_address=_address(
+                self.healthz_bind_address or configuration.healthz_bind_address,
+                default.healthz_address,
+            ),
+            metrics_address=_address(
+                self.metrics_bind_address or configuration.metrics_bind_address,
+                default.metrics_address,
+            ),
+            min_sync_period=_first(
+                self.min_sync_period, configuration.min_sync_period, default.min_sync_period
+            ),
+            sync_period=_first(self.sync_period, configuration.sync_period, default.sync_period),
+            cleanup_on_exit=self.cleanup_on_exit,
+        )
+
+
+def _first(flag: float | None, configured: float | None, default: float) -> float:
+    return next(value for value in (flag, configured, default) if value is not None)
+
+
+def _address(text: str | None, default: tuple[str, int] | None) -> tuple[str, int] | None:
+    if text is None:
+        return default
+    if text == "none":
+        return None
+    from kpx.agent.http import parse_address
+
+    try:
+        return parse_address(text)
+    except ValueError as failure:
+        raise ConfigurationInvalid(str(failure), "such as `127.0.0.1:10249`") from failure
 
 
 def expanded(command: Callable[..., int]) -> Callable[..., int]:

@@ -1,0 +1,80 @@
+"""What /metrics shows: kube-proxy's names, so that dashboards keep working, and kpx's own."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from kpx._core import SyncReport, __version__
+from kpx.agent.cadence import Work
+
+__all__ = ["Metrics"]
+
+_SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
+"""Bounds as in kube-proxy's `pkg/proxy/metrics/metrics.go`."""
+
+
+class Metrics:
+    """The metrics of one agent, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """All at zero."""
+        self._registry = registry = CollectorRegistry()
+
+        def durations(name: str, what: str) -> Histogram:
+            return Histogram(
+                f"kubeproxy_{name}_duration_seconds", what, buckets=_SECONDS, registry=registry
+            )
+
+        self._duration = durations("sync_proxy_rules", "How long one programming took.")
+        self._full = durations("sync_full_proxy_rules", "How long comparing everything took.")
+        self._partial = durations("sync_partial_proxy_rules", "How long programming changes took.")
+        self._last = Gauge(
+            "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+            "When everything was last programmed.",
+            registry=registry,
+        )
+        self._failures = Counter(
+            "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+            "How often programming failed.",
+            registry=registry,
+        )
+        self.healthz = Counter(
+            "kubeproxy_proxy_healthz_total", "Answers of /healthz.", ["code"], registry=registry
+        )
+        self.livez = Counter(
+            "kubeproxy_proxy_livez_total", "Answers of /livez.", ["code"], registry=registry
+        )
+        Gauge("kpx_build_info", "The version.", ["version"], registry=registry).labels(
+            __version__
+        ).set(1)
+        self._operations = Counter(
+            "kpx_operations_total", "Kernel objects written or deleted.", registry=registry
+        )
+        self._services = Gauge("kpx_services", "Services that are programmed.", registry=registry)
+        self._endpoints = Gauge(
+            "kpx_endpoints", "Endpoints that are programmed.", registry=registry
+        )
+        self._rejections = Gauge(
+            "kpx_rejections", "Objects, or parts of them, that are left out.", registry=registry
+        )
+
+    def synced(self, work: Work, report: SyncReport, seconds: float) -> None:
+        """Programming succeeded."""
+        self._duration.observe(seconds)
+        (self._full if work is Work.ALL else self._partial).observe(seconds)
+        self._last.set_to_current_time()
+        self._operations.inc(report.operations)
+        self._services.set(report.services)
+        self._endpoints.set(report.endpoints)
+
+    def failed(self) -> None:
+        """Programming failed."""
+        self._failures.inc()
+
+    def rejected(self, count: int) -> None:
+        """How many objects, or parts of them, are left out."""
+        self._rejections.set(count)
+
+    def exposition(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)
