@@ -72,7 +72,7 @@ def test_refusals_without_a_status_object(server: ApiServer, body: bytes, said: 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(server: ApiServer, pauses: list[float], status: int) -> None:
     server.refusals[SERVICES].extend([Refusal(status)] * 3)
-    server.objects[SERVICES] = [service("a")]
+    server.preload(SERVICES, [service("a")])
     assert json.loads(read(server.url))["items"]
     assert pauses == [0.4, 0.8, 1.6]
 
