@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .namespace import Namespace, namespace
+from .namespace import PATIENCE, Namespace, namespace
 
 NODE_NAME = "node-a"
 REMOTE_NODE_NAME = "node-b"
@@ -237,4 +237,4 @@ def probe_server(pod: Pod) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=10 * PATIENCE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .cluster import NODE_NAME, SERVICE_CIDRS, TARGET_PORT, Cluster, Pod
+from .namespace import PATIENCE
 
 Kind = Literal["cluster", "node-port", "external", "load-balancer"]
 """A way to address a Service."""
@@ -116,7 +117,8 @@ ALL = ("pod-1", "pod-2", "pod-3", "pod-4", "pod-5")
 REMOTE = ("pod-4", "pod-5")
 ALLOWED_RANGE = "192.0.2.64/26"
 """Addresses of the client that may use the load balancer of `ranges`; not its first one."""
-AFFINITY_SECONDS = 2
+AFFINITY_SECONDS = round(4 * PATIENCE)
+"""Long beside the time that a probe takes on a busy machine."""
 
 SERVICES = {
     service.name: service

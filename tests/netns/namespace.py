@@ -1,5 +1,6 @@
 """Network namespaces, entered through `ip netns exec`."""
 
+import os
 import subprocess
 import uuid
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,10 @@ from typing import IO
 
 SESSION = uuid.uuid4().hex[:6]
 """Tells the namespaces of this test session from those of another."""
+
+
+PATIENCE = float(os.environ.get("KPX_TEST_PATIENCE", "1"))
+"""How many times longer than usual to wait: more than 1 on a machine that is emulated."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Namespace:
             input="" if stdin is None else stdin,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=timeout * PATIENCE,
             check=False,
         )
         if check and completed.returncode != 0:
@@ -59,7 +64,7 @@ class Namespace:
             input="\n".join(commands),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=30 * PATIENCE,
             check=False,
         )
         if completed.returncode != 0:
@@ -75,11 +80,11 @@ class Namespace:
 def namespace(role: str) -> Iterator[Namespace]:
     """Makes a namespace with its loopback up, and deletes it with all it holds."""
     made = Namespace(f"kpx-{SESSION}-{role}")
-    subprocess.run(["ip", "netns", "add", made.name], check=True, timeout=30)
+    subprocess.run(["ip", "netns", "add", made.name], check=True, timeout=30 * PATIENCE)
     try:
         # A check for duplicate addresses would only delay the first packets.
         made.set_sysctls(net__ipv6__conf__all__accept_dad=0, net__ipv6__conf__default__accept_dad=0)
         made.configure(["link set lo up"])
         yield made
     finally:
-        subprocess.run(["ip", "netns", "delete", made.name], check=True, timeout=30)
+        subprocess.run(["ip", "netns", "delete", made.name], check=True, timeout=30 * PATIENCE)

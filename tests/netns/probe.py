@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .namespace import Namespace
+from .namespace import PATIENCE, Namespace
 
 CLIENT = str(Path(__file__).with_name("probe_client.py"))
 
@@ -75,7 +75,9 @@ def connect(
     timeout: float = 2,
     bind: Sequence[str] = (),
 ) -> Attempts:
-    """Makes `count` connections, one after the other, each given up after `timeout` seconds.
+    """Makes `count` connections, one after the other, each given up after some time.
+
+    `timeout` is in seconds on a machine of usual speed: `PATIENCE` multiplies it.
 
     They come from the addresses in `bind` in turn, or from the one that the kernel chooses.
     """
@@ -88,7 +90,7 @@ def connect(
             address,
             str(port),
             str(count),
-            str(timeout),
+            str(timeout * PATIENCE),
             *bind,
         ),
         timeout=30 + count * timeout,
@@ -125,4 +127,4 @@ def held_connection(source: Namespace, address: str, port: int) -> Iterator[Held
         yield HeldConnection(pod, process)
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=10 * PATIENCE)

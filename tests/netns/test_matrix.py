@@ -16,7 +16,7 @@ from .cluster import NODE_NAME, POD_CIDRS, Cluster, probe_server
 from .manifest import SERVICE_PORT, manifest
 from .matrix import MATRIX, Cell, Group, read_matrix
 from .matrix_services import HOST_POD, MATRIX_SERVICES, matrix_objects, with_host_pod
-from .namespace import Namespace
+from .namespace import PATIENCE, Namespace
 
 TABLE = read_matrix(MATRIX.read_text())
 OBJECTS = Path(__file__).with_name("matrix.json")
@@ -26,7 +26,7 @@ OPTIONS = {
     "cluster-cidr": ("--cluster-cidr", ",".join(POD_CIDRS)),
     "masquerade-all": ("--masquerade-all",),
 }
-AT_ONCE = 1.0
+AT_ONCE = 1.0 * PATIENCE
 """Seconds within which a refusal has to come: TCP would send again after them."""
 
 
@@ -41,10 +41,10 @@ class Round:
 
 # Answers may take their time on a busy machine. A refusal is timed, so only a few come at once.
 # What is dropped keeps no machine busy, so silence tells.
-ANSWERS = Round(at_the_same_time=64, timeout=10)
+ANSWERS = Round(at_the_same_time=64, timeout=10 * PATIENCE)
 ROUNDS = {
-    "refused": Round(at_the_same_time=4, timeout=3),
-    "dropped": Round(at_the_same_time=1000, timeout=1),
+    "refused": Round(at_the_same_time=4, timeout=3 * PATIENCE),
+    "dropped": Round(at_the_same_time=1000, timeout=1 * PATIENCE),
 }
 
 

@@ -4,9 +4,10 @@ import pytest
 
 from .cluster import Cluster
 from .manifest import EXTERNAL_KINDS, KINDS, PROTOCOLS, SERVICE_PORT, SERVICES, VERSIONS, Kind
+from .namespace import PATIENCE
 from .probe import connect
 
-AT_ONCE = 0.5
+AT_ONCE = 0.8 * PATIENCE
 """Seconds within which a refusal has to come."""
 
 

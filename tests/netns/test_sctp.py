@@ -11,6 +11,7 @@ import pytest
 from .chi_squared import evenness
 from .cluster import TARGET_PORT, Cluster
 from .manifest import KINDS, SERVICES, VERSIONS, Kind
+from .namespace import PATIENCE
 
 SCTP = str(Path(__file__).with_name("sctp.py"))
 ASSOCIATIONS = 300
@@ -28,7 +29,7 @@ def version(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[int]:
                 pod.addresses[version],
                 str(TARGET_PORT),
             )
-            stack.callback(process.communicate, timeout=10)
+            stack.callback(process.communicate, timeout=10 * PATIENCE)
             stack.callback(process.kill)
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"

@@ -1,11 +1,14 @@
 """Runs the kernel tests on other kernels, booted under QEMU.
 
-Run as `run.py [PACKAGE...]`, each the Debian package of a kernel; without one, the kernels of
-`KERNELS`. A guest needs no hardware virtualisation, has a copy-on-write view of this machine's file
-system, and takes the programs and the Python environment from it. What is missing on the machine is
-installed through apt, as root or through sudo, and through pip.
+Run as `run.py [--kernel PACKAGE]... [PYTEST_ARGUMENT...]`, PACKAGE being the Debian package of a
+kernel; without one, the kernels of `KERNELS`. With arguments for pytest a guest runs that alone,
+without them the Rust tests and the packet tests of `PACKET_TESTS`. A guest needs no hardware
+virtualisation, has a copy-on-write view of this machine's file system, and takes the programs and
+the Python environment from it. What is missing on the machine is installed through apt, as root or
+through sudo, and through pip.
 """
 
+import argparse
 import json
 import os
 import shlex
@@ -23,6 +26,19 @@ KERNELS = ("linux-image-amd64", "linux-image-6.12-amd64")
 TOOLS = ("qemu-system-x86", "busybox-static", "kmod")
 RUST_TESTS = ("socket", "kernel")
 """The Rust test programs that talk to the kernel."""
+PACKET_TESTS = (
+    "matrix",
+    "ruleset",
+    "cleanup",
+    "change",
+    "oracle",
+    "affinity",
+    "source_ranges",
+    "sctp",
+)
+"""The packet tests, `tests/netns/test_*.py`, that look at what kernels may do differently."""
+HOST_TAG = "host"
+"""What the guest knows this machine's file system by, for the mount that it may cache."""
 SECONDS_PER_KERNEL = 1800
 """A kernel that takes longer hangs."""
 
@@ -120,13 +136,18 @@ def rust_tests() -> list[str]:
     return [message["executable"] for message in messages if message.get("executable")]
 
 
-def boot(image: Path, programs: list[str]) -> int:
-    """Runs the tests on one kernel and returns the exit status; 124 if they took too long."""
+def boot(image: Path, tests: list[str]) -> int:
+    """Runs the tests on one kernel and returns the exit status; 124 if they took too long.
+
+    A test is the path of a Rust test program, or an argument for pytest after a `--`.
+    """
+    shared = f"local,path=/,mount_tag={HOST_TAG},security_model=none,readonly=on,multidevs=remap"
     command = [
         *(str(vng()), "--disable-kvm", "--force-9p", "--user", "root", "--memory", "2G"),
         *("--cpus", str(min(os.cpu_count() or 1, 4)), "--run", str(image)),
-        *("--append", f"modprobe.blacklist={','.join(UNUSED_MODULES)}", "--"),
-        *(str(GUEST), sys.executable, *programs),
+        *("--append", f"modprobe.blacklist={','.join(UNUSED_MODULES)}"),
+        *(f"--qemu-opts=-virtfs {shared}", "--"),
+        *(str(GUEST), HOST_TAG, str(ROOT), sys.executable, *tests),
     ]
     # virtme-ng finds its own programs on the PATH, and shows what its guest prints on a terminal
     # only.
@@ -145,15 +166,22 @@ def boot(image: Path, programs: list[str]) -> int:
 
 def main() -> int:
     """Runs the tests on every kernel; 1 if they failed on one."""
-    kernels = tuple(sys.argv[1:]) or KERNELS
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--kernel", action="append", dest="kernels", metavar="PACKAGE")
+    options, of_pytest = parser.parse_known_args()
+    kernels = tuple(options.kernels or KERNELS)
     install((*TOOLS, *kernels))
-    programs = rust_tests()
+    if of_pytest:
+        tests = ["--", *of_pytest]
+    else:
+        packets = [f"tests/netns/test_{name}.py" for name in PACKET_TESTS]
+        tests = [*rust_tests(), "--", *packets]
     failed = []
     for kernel in kernels:
         image = kernel_image(kernel)
         print(f"== {kernel}: {image.name}", flush=True)
         started = time.monotonic()
-        status = boot(image, programs)
+        status = boot(image, tests)
         took = time.monotonic() - started
         print(f"== {kernel}: exit status {status} after {took:.0f} s", flush=True)
         if status != 0:
