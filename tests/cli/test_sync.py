@@ -49,6 +49,28 @@ class TestSync:
         assert done["rejected"] == []
         assert done["ignored"] == {"Pod": 1}
 
+    @pytest.mark.parametrize(
+        ("mode", "flag", "interface", "matched"),
+        [
+            ("BridgeInterface", "--pod-bridge-interface", "br0", '"br0"'),
+            ("InterfaceNamePrefix", "--pod-interface-name-prefix", "veth", '"veth*"'),
+        ],
+    )
+    def test_local_pods_by_their_interface(
+        self, node: Node, mode: str, flag: str, interface: str, matched: str
+    ) -> None:
+        flags = ("--detect-local-mode", mode, flag, interface)
+        result = node.kpx("sync", "-f", node.write("web.json", *WEB), *flags)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert f"iifname != {matched}" in node.run("nft", "list", "ruleset").stdout
+
+    def test_the_flag_of_another_mode_names_no_interface(self, node: Node) -> None:
+        flags = ("--detect-local-mode", "BridgeInterface", "--pod-interface-name-prefix", "veth")
+        result = node.kpx("sync", "-f", node.write("web.json", *WEB), *flags)
+        assert result.returncode == 1
+        assert "`BridgeInterface`" in result.stderr
+        assert tables(node) == []
+
     def test_nft(self, node: Node) -> None:
         path = node.write("web.json", *WEB)
         result = node.kpx("sync", "-f", path, "-o", "nft")

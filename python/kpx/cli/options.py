@@ -76,6 +76,20 @@ class NodeOptions:
     detect_local_mode: Annotated[
         LocalMode | None, typer.Option(help="How to tell that a connection is from a local Pod.")
     ] = None
+    pod_bridge_interface: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The bridge that connects local Pods, for the mode BridgeInterface.",
+        ),
+    ] = None
+    pod_interface_name_prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="How names of local Pods' interfaces start, for the mode InterfaceNamePrefix.",
+        ),
+    ] = None
     nodeport_addresses: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,11 +129,21 @@ class NodeOptions:
             backend=self.backend or configuration.backend(),
             cluster_cidrs=_split(self.cluster_cidr) or configuration.cluster_cidrs,
             detect_local_mode=self.detect_local_mode or configuration.detect_local_mode,
-            detect_local_interface=configuration.detect_local_interface,
+            detect_local_interface=self._detect_local_interface(configuration),
             nodeport_addresses=_split(self.nodeport_addresses) or configuration.nodeport_addresses,
             masquerade_all=masquerade_all,
             masquerade_bit=configuration.masquerade_bit,
         )
+
+    def _detect_local_interface(self, configuration: ProxyConfiguration) -> str | None:
+        mode = self.detect_local_mode or configuration.detect_local_mode
+        flag = {
+            LocalMode.BRIDGE_INTERFACE: self.pod_bridge_interface,
+            LocalMode.INTERFACE_NAME_PREFIX: self.pod_interface_name_prefix,
+        }.get(mode or LocalMode.CLUSTER_CIDR)
+        # What the file names is meant for the mode of the file.
+        of_file = mode == configuration.detect_local_mode
+        return flag or (configuration.detect_local_interface if of_file else None)
 
     def source(self, configuration: ProxyConfiguration, node_name: str) -> Source:
         """Where to read from: manifests, a kubeconfig's cluster, or the cluster we run in.
