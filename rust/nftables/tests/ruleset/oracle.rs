@@ -22,7 +22,7 @@ pub(crate) struct Outcome {
 pub(crate) fn in_fresh_namespace(script: &str, arguments: &[&str]) -> Outcome {
     let output = Command::new("timeout")
         .args([
-            "60",
+            "180",
             "unshare",
             "--map-root-user",
             "--net",

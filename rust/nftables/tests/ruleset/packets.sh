@@ -18,7 +18,7 @@ add rule ip trace output tcp flags & (syn|ack) == syn meta nftrace set 1
 add rule ip trace prerouting iifname "veth0" tcp flags & (syn|ack) == syn meta nftrace set 1
 RULES
 
-unshare --net sleep 30 &
+unshare --net sleep 180 &
 pod=$!
 in_pod() { nsenter --target "$pod" --net "$@"; }
 for _ in $(seq 50); do
@@ -73,8 +73,8 @@ for packet; do
     # shellcheck disable=SC2086 # a packet is three words
     set -- $packet
     case $1 in
-    node) timeout 0.5 bash -c "$connect" "$2" "$3" 2>/dev/null ;;
-    pod) timeout 0.5 nsenter --target "$pod" --net bash -c "$connect" "$2" "$3" 2>/dev/null ;;
+    node) timeout 0.9 bash -c "$connect" "$2" "$3" 2>/dev/null ;;
+    pod) timeout 0.9 nsenter --target "$pod" --net bash -c "$connect" "$2" "$3" 2>/dev/null ;;
     esac
     end_packet
 done

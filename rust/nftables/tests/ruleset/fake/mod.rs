@@ -418,12 +418,15 @@ fn generations_are_counted_as_by_the_kernel() {
         texts.push(steps.to_string());
     }
     let script = r#"
+        await() { for i in $(seq 200); do "$@" && return; sleep 0.05; done; exit 1; }
+        listens() { awk '$2 == 12 && $4 !~ /^0+$/ { found = 1 } END { exit !found }' /proc/net/netlink; }
         nft monitor > "$TMP" & monitor=$!
-        sleep 0.3
+        await listens
         for text; do printf '%s\n' "$text" | nft -f - || exit 1; done
-        sleep 0.3
+        nft add table ip last
+        await grep -q 'table ip last' "$TMP"
         kill $monitor
-        cat "$TMP"; rm "$TMP""#;
+        sed '/table ip last/,$d' "$TMP"; rm "$TMP""#;
     let script = format!("TMP=$(mktemp)\n{script}");
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     let kernel = oracle::in_fresh_namespace(&script, &texts);
