@@ -10,9 +10,11 @@ from typing_extensions import Self
 __all__ = [
     "EventReport",
     "FeedReport",
+    "HealthCheck",
     "Plan",
     "Proxier",
     "Rejection",
+    "SyncFailure",
     "SyncReport",
     "__version__",
     "cleanup",
@@ -160,6 +162,65 @@ class SyncReport:
     def operations(self) -> int:
         """How many kernel objects the transaction wrote or deleted; 0 when nothing changed."""
 
+    @property
+    def repairs(self) -> int:
+        """How many of the changes made up for what somebody else did to the tables of kpx."""
+
+    @property
+    def prune_pending(self) -> bool:
+        """Whether unused chains are still there, because the kernel had not let go of them.
+
+        The next `sync` deletes them; `has_changes` does not tell of them.
+        """
+
+    @property
+    def failures(self) -> list[SyncFailure]:
+        """The Services that are not programmed as they should be; empty after `apply`."""
+
+    @property
+    def trigger_times(self) -> list[float]:
+        """When the changes of endpoints happened that `sync` programmed, each once.
+
+        Seconds since the epoch, from `endpoints.kubernetes.io/last-change-trigger-time`; only
+        with the configuration's `started_at`, and only what is not older.
+        """
+
+@final
+class SyncFailure:
+    """A Service whose last change the kernel refused; it stays as it was programmed before."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object: `Service`."""
+
+    @property
+    def name(self) -> str:
+        """`namespace/name`."""
+
+    @property
+    def reason(self) -> str:
+        """What the kernel said."""
+
+@final
+class HealthCheck:
+    """What a load balancer asks this node about one Service (`spec.healthCheckNodePort`)."""
+
+    @property
+    def namespace(self) -> str:
+        """The Service's namespace."""
+
+    @property
+    def name(self) -> str:
+        """The Service's name."""
+
+    @property
+    def port(self) -> int:
+        """The port the load balancer asks on."""
+
+    @property
+    def local_endpoints(self) -> int:
+        """How many distinct addresses of ready endpoints are on this node."""
+
 @final
 class Proxier:
     """Keeps the desired state of one node, and makes the kernel equal to it."""
@@ -172,7 +233,8 @@ class Proxier:
         `detect_local_mode` (`ClusterCIDR`, `NodeCIDR`, `BridgeInterface` or
         `InterfaceNamePrefix`); `detect_local_interface` (string, for the last two modes);
         `nodeport_addresses` (list of CIDR strings, or `["primary"]`);
-        `masquerade_all` (bool); `masquerade_bit` (0 to 31).
+        `masquerade_all` (bool); `masquerade_bit` (0 to 31); `started_at` (seconds since the
+        epoch: `SyncReport.trigger_times` are collected, and older ones are left out).
 
         Raises `kpx.errors.ConfigurationInvalid`.
         """
@@ -222,6 +284,40 @@ class Proxier:
 
     def apply(self, plan: Plan) -> SyncReport:
         """Commits a plan as one transaction. Raises `kpx.errors.CommitFailed`: nothing changed."""
+
+    def sync(self, *, full: bool = False) -> SyncReport:
+        """Plans and commits in one call; with `full`, reads the kernel and compares all.
+
+        A Service that the kernel refuses stays as it was programmed and is in
+        `SyncReport.failures` until it changes or `retry` is called; all else is programmed.
+        Somebody else's writes meanwhile are taken into account. Raises `kpx.errors.ObserveFailed`
+        or `kpx.errors.CommitFailed` where nothing could be done.
+        """
+
+    def has_changes(self) -> bool:
+        """Whether there is anything to `sync`. Costs no plan."""
+
+    def retry(self) -> int:
+        """Lets the next `sync` try all failed Services again; returns how many there are."""
+
+    def drifted(self) -> bool:
+        """Whether anybody else has changed any nftables table since the last read or commit.
+
+        Costs one message to the kernel. `sync(full=True)` then repairs by difference. Raises
+        `kpx.errors.ObserveFailed`.
+        """
+
+    def health_checks(self) -> list[HealthCheck]:
+        """The Services with a `healthCheckNodePort`, by namespace and name."""
+
+    def status(self) -> str:
+        """Reads the kernel and tells what it holds in numbers, as a JSON object.
+
+        Needs no Service to be known. Keys: `generation`, `services`, `frontends`, `endpoints`,
+        `tables` (by family: `chains`, `rules`, `elements` by set), `strays` (elements kpx never
+        writes), `inconsistent` (frontends that do not hold together) and `failures`. Raises
+        `kpx.errors.ObserveFailed`.
+        """
 
     def explain(self, target: str, source: str | None = None) -> str:
         """Says why packets to a target go where they go, as a JSON object.

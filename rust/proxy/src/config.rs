@@ -12,7 +12,7 @@ use crate::frontend::family_of;
 use crate::state::Node;
 
 /// The configuration of a proxier: JSON with the field names below.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The name of the node the proxier serves; an endpoint is local if it names this node.
@@ -33,6 +33,10 @@ pub struct Config {
     /// Whether connections to cluster IPs are masqueraded whatever their source.
     #[serde(default)]
     pub masquerade_all: bool,
+    /// When the proxier was started, in seconds since the epoch: changes of endpoints that are
+    /// older do not count as programmed by it. `None` if nobody asks how long changes took.
+    #[serde(default)]
+    pub started_at: Option<f64>,
     /// The bit of the packet mark that asks for masquerading, 0 to 31.
     #[serde(default = "masquerade_bit")]
     pub masquerade_bit: u8,

@@ -15,6 +15,9 @@ pub trait Dataplane {
     /// Reads the tables of kpx, at one generation.
     fn observe(&mut self) -> Result<Ruleset, Self::ObserveError>;
 
+    /// The kernel's generation: it changes with every commit by anybody.
+    fn generation(&mut self) -> Result<u32, Self::ObserveError>;
+
     /// Applies a transaction as a whole or not at all, provided the generation is still the one
     /// given. Gives the generation it made.
     fn commit(
@@ -28,6 +31,9 @@ pub trait Dataplane {
 pub trait CommitFailure: std::error::Error + 'static {
     /// Which operation of the transaction was refused, and which of its elements, if known.
     fn position(&self) -> Option<(usize, Option<usize>)>;
+    /// Whether the kernel refused what was asked of it, so that asking for less may help. A lack
+    /// of permission, of memory or of an answer is none of this.
+    fn is_refusal(&self) -> bool;
     /// Whether what the kernel holds is no longer certain: somebody else changed the ruleset
     /// since it was read, or the kernel's answer is missing.
     fn is_uncertain(&self) -> bool;
@@ -43,6 +49,10 @@ impl<T: Transport> Dataplane for Client<T> {
         self.dump(TABLE)
     }
 
+    fn generation(&mut self) -> Result<u32, ObserveError> {
+        Self::generation(self)
+    }
+
     fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, CommitError> {
         Self::commit(self, transaction, Some(generation))
     }
@@ -56,6 +66,10 @@ impl CommitFailure for CommitError {
             } => Some((*operation, *element)),
             _ => None,
         }
+    }
+
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Rejected { source, .. } if !source.is_permission())
     }
 
     fn is_uncertain(&self) -> bool {

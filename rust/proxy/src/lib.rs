@@ -29,5 +29,5 @@ pub use error_chain::error_chain;
 pub use name::NamespacedName;
 pub use plan::Plan;
 pub use protocol::Protocol;
-pub use proxier::{ApplyError, Proxier, SyncReport};
+pub use proxier::{ApplyError, HealthCheck, Proxier, Status, SyncError, SyncFailure, SyncReport};
 pub use rejection::Rejection;

@@ -13,6 +13,17 @@ pub struct NamespacedName {
     pub name: SmolStr,
 }
 
+impl NamespacedName {
+    /// Reads `namespace/name`; without a slash all is the name.
+    pub fn parse(text: &str) -> Self {
+        let (namespace, name) = text.split_once('/').unwrap_or(("", text));
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
 impl fmt::Display for NamespacedName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.namespace, self.name)

@@ -1,5 +1,13 @@
 //! Drives `state -> desired -> plan -> commit` for one node.
 
+mod health;
+mod status;
+mod sync;
+
+pub use health::HealthCheck;
+pub use status::Status;
+pub use sync::{SyncError, SyncFailure};
+
 use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
@@ -10,7 +18,7 @@ use crate::decode::DecodeError;
 use crate::desired::{Desired, ServiceFrontends};
 use crate::error_chain;
 use crate::explain::{ExplainError, Explainer, Explanation};
-use crate::hash::HashSet;
+use crate::hash::{HashMap, HashSet};
 use crate::layout::{Member, SetTable, Skeleton, frontend_key};
 use crate::plan::{Plan, Planner, Summary};
 use crate::programmed::Programmed;
@@ -30,15 +38,23 @@ pub struct Proxier<D> {
     programmed: Option<Programmed>,
     /// The Services, as `namespace/name`, whose frontends stay as they are: see [`State::held`].
     held: HashSet<SmolStr>,
+    /// The Services that the kernel refused, and why. What was programmed for them stays, until they change
+    /// or are tried again.
+    failed: HashMap<NamespacedName, String>,
+    /// Services whose changes are not planned for the moment: the failed ones, and while the
+    /// reason of a failure is looked for, others.
+    withheld: HashSet<NamespacedName>,
     /// Whether all is to be compared, not only what changed in the desired state.
     compare_all: bool,
     /// Counts the changes of what a plan is to take care of.
     revision: u64,
+    /// The revision that was programmed last.
+    programmed_revision: u64,
     dataplane: D,
 }
 
 /// What a committed plan did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncReport {
     /// How many Services are programmed now.
     pub services: usize,
@@ -51,6 +67,14 @@ pub struct SyncReport {
     /// Whether chains that nothing needs any more are still there, because the kernel had not let
     /// go of them; the next plan deletes them.
     pub prune_pending: bool,
+    /// How many of the changes made up for what somebody else did to the tables of kpx.
+    pub repairs: usize,
+    /// The Services that are not programmed as they should be, by name.
+    pub failures: Vec<SyncFailure>,
+    /// When the changes of endpoints happened that are programmed now, in seconds since the
+    /// epoch, each once (annotation `endpoints.kubernetes.io/last-change-trigger-time`); only with
+    /// [`Config::started_at`].
+    pub trigger_times: Vec<f64>,
 }
 
 /// A plan that could not be carried out. The kernel is as it was, unless it was the pruning that
@@ -79,15 +103,18 @@ impl<D: Dataplane> Proxier<D> {
     pub fn new(config: Config, dataplane: D) -> Self {
         let skeletons = Family::ALL.map(|family| skeleton(family, &config, None, &[]));
         Self {
-            state: State::new(config.node_name.clone()),
+            state: state(&config),
             config,
             desired: Desired::default(),
             sets: SetTable::default(),
             skeletons,
             programmed: None,
             held: HashSet::default(),
+            failed: HashMap::default(),
+            withheld: HashSet::default(),
             compare_all: true,
             revision: 0,
+            programmed_revision: 0,
             dataplane,
         }
     }
@@ -179,6 +206,7 @@ impl<D: Dataplane> Proxier<D> {
             sets: &self.sets,
             skeletons: &self.skeletons,
             held: &self.held,
+            withheld: &self.withheld,
         };
         let plan = if self.compare_all {
             planner.plan_all()
@@ -249,6 +277,7 @@ impl<D: Dataplane> Proxier<D> {
         if plan.revision == self.revision {
             self.desired.changes_programmed();
             self.compare_all = false;
+            self.programmed_revision = self.revision;
         }
         match self.commit(&prune, &mut generation) {
             Ok(()) => {
@@ -267,6 +296,8 @@ impl<D: Dataplane> Proxier<D> {
                     return Err(ApplyError::Commit { service, source });
                 }
                 report.prune_pending = true;
+                // The caller decides when to try again.
+                self.programmed_revision = self.revision;
             }
         }
         Ok(report)
@@ -339,6 +370,7 @@ impl<D: Dataplane> Proxier<D> {
     }
 
     fn derive_service(&mut self, name: &NamespacedName) {
+        self.release(name);
         match self.state.service(name) {
             Some(service) => {
                 let wanted = ServiceFrontends::derive(service, &self.state, &self.config.node_name);
@@ -366,6 +398,14 @@ impl<D: Dataplane> Proxier<D> {
         }
         self.compare_all |= self.skeletons != skeletons;
         self.skeletons = skeletons;
+    }
+}
+
+fn state(config: &Config) -> State {
+    let state = State::new(config.node_name.clone());
+    match config.started_at {
+        Some(start) => state.with_trigger_times_since(start),
+        None => state,
     }
 }
 

@@ -176,6 +176,10 @@ impl Dataplane for Fake {
         Ok(self.0.ruleset().clone())
     }
 
+    fn generation(&mut self) -> Result<u32, Self::ObserveError> {
+        self.observe().map(|ruleset| ruleset.generation)
+    }
+
     fn commit(&mut self, transaction: &Transaction, _generation: u32) -> Result<u32, Never> {
         self.0.apply(transaction).unwrap();
         Ok(self.0.ruleset().generation)
@@ -184,6 +188,10 @@ impl Dataplane for Fake {
 
 impl CommitFailure for Never {
     fn position(&self) -> Option<(usize, Option<usize>)> {
+        match *self {}
+    }
+
+    fn is_refusal(&self) -> bool {
         match *self {}
     }
 

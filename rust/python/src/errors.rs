@@ -2,7 +2,7 @@
 
 use kpx_nftables::{CommitError, ObserveError};
 use kpx_proxy::explain::ExplainError;
-use kpx_proxy::{ApplyError, ConfigError, DecodeError, error_chain};
+use kpx_proxy::{ApplyError, ConfigError, DecodeError, SyncError, error_chain};
 use pyo3::{PyErr, import_exception};
 
 import_exception!(kpx.errors, CommitFailed);
@@ -29,6 +29,13 @@ pub(crate) fn observe_failed(error: &ObserveError) -> PyErr {
 
 pub(crate) fn commit_failed(error: &CommitError) -> PyErr {
     CommitFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn sync_failed(error: &SyncError<ObserveError, CommitError>) -> PyErr {
+    match error {
+        SyncError::Observe(error) => observe_failed(error),
+        SyncError::Apply(error) => apply_failed(error),
+    }
 }
 
 pub(crate) fn apply_failed(error: &ApplyError<CommitError>) -> PyErr {

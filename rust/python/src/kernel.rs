@@ -34,6 +34,10 @@ impl Dataplane for Kernel {
         self.client().map_err(ObserveError::Io)?.observe()
     }
 
+    fn generation(&mut self) -> Result<u32, ObserveError> {
+        self.client().map_err(ObserveError::Io)?.generation()
+    }
+
     fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, CommitError> {
         let client = self.client().map_err(CommitError::Io)?;
         Dataplane::commit(client, transaction, generation)

@@ -22,7 +22,9 @@ mod _core {
     #[pymodule_export]
     use crate::proxier::PyProxier;
     #[pymodule_export]
-    use crate::report::{PyEventReport, PyFeedReport, PyRejection, PySyncReport};
+    use crate::report::{
+        PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncFailure, PySyncReport,
+    };
     #[pymodule_export]
     #[expect(
         non_upper_case_globals,

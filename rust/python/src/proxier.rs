@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use crate::errors;
 use crate::kernel::Kernel;
 use crate::plan::PyPlan;
-use crate::report::{PyEventReport, PyFeedReport, PyRejection, PySyncReport};
+use crate::report::{PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncReport};
 
 /// Keeps the desired state of one node, and makes the kernel equal to it.
 #[pyclass(frozen, module = "kpx._core", name = "Proxier")]
@@ -87,6 +87,41 @@ impl PyProxier {
                 .map_err(|error| errors::apply_failed(&error))
         })
         .map(PySyncReport)
+    }
+
+    #[pyo3(signature = (*, full = false))]
+    fn sync(&self, py: Python<'_>, full: bool) -> PyResult<PySyncReport> {
+        py.detach(|| {
+            self.lock()
+                .sync(full)
+                .map_err(|error| errors::sync_failed(&error))
+        })
+        .map(PySyncReport)
+    }
+
+    fn has_changes(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.lock().has_changes())
+    }
+
+    fn retry(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().retry())
+    }
+
+    fn drifted(&self, py: Python<'_>) -> PyResult<bool> {
+        py.detach(|| self.lock().drifted())
+            .map_err(|error| errors::observe_failed(&error))
+    }
+
+    fn health_checks(&self, py: Python<'_>) -> Vec<PyHealthCheck> {
+        let checks = py.detach(|| self.lock().health_checks());
+        checks.into_iter().map(PyHealthCheck).collect()
+    }
+
+    fn status(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.lock().status())
+            .map_err(|error| errors::observe_failed(&error))?
+            .to_json()
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     #[pyo3(signature = (target, source = None))]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kpx_proxy::state::{EventReport, FeedReport, WatchEvent};
-use kpx_proxy::{Rejection, SyncReport};
+use kpx_proxy::{HealthCheck, Rejection, SyncFailure, SyncReport};
 use pyo3::prelude::*;
 
 /// What one frame held.
@@ -178,5 +178,74 @@ impl PySyncReport {
     #[getter]
     fn operations(&self) -> usize {
         self.0.operations
+    }
+
+    #[getter]
+    fn repairs(&self) -> usize {
+        self.0.repairs
+    }
+
+    #[getter]
+    fn prune_pending(&self) -> bool {
+        self.0.prune_pending
+    }
+
+    #[getter]
+    fn failures(&self) -> Vec<PySyncFailure> {
+        self.0.failures.iter().cloned().map(PySyncFailure).collect()
+    }
+
+    #[getter]
+    fn trigger_times(&self) -> Vec<f64> {
+        self.0.trigger_times.clone()
+    }
+}
+
+/// A Service that the kernel refused.
+#[pyclass(frozen, module = "kpx._core", name = "SyncFailure")]
+pub(crate) struct PySyncFailure(SyncFailure);
+
+#[pymethods]
+impl PySyncFailure {
+    #[getter]
+    fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    #[getter]
+    fn reason(&self) -> &str {
+        &self.0.reason
+    }
+}
+
+/// What a load balancer asks this node about one Service.
+#[pyclass(frozen, module = "kpx._core", name = "HealthCheck")]
+pub(crate) struct PyHealthCheck(pub(crate) HealthCheck);
+
+#[pymethods]
+impl PyHealthCheck {
+    #[getter]
+    fn namespace(&self) -> &str {
+        &self.0.service.namespace
+    }
+
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.service.name
+    }
+
+    #[getter]
+    fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    #[getter]
+    fn local_endpoints(&self) -> usize {
+        self.0.local_endpoints
     }
 }

@@ -216,4 +216,20 @@ impl Desired {
         mem::take(&mut self.changed_frontends);
         mem::take(&mut self.changed_members);
     }
+
+    /// The shared elements that nobody but these Services wants.
+    pub fn members_of_only(&self, services: &HashSet<NamespacedName>) -> HashSet<Member> {
+        let mut wanted: HashMap<Member, u32> = HashMap::default();
+        let contributions = services
+            .iter()
+            .filter_map(|service| self.contributions.get(service));
+        for member in contributions.flat_map(|contribution| &contribution.members) {
+            *wanted.entry(*member).or_default() += 1;
+        }
+        wanted
+            .into_iter()
+            .filter(|(member, count)| self.members.get(member) == Some(count))
+            .map(|(member, _)| member)
+            .collect()
+    }
 }

@@ -47,11 +47,7 @@ impl FrontendSpec {
     /// The Service it belongs to: the start of [`Self::owner`], which is never cut off.
     pub fn service(&self) -> NamespacedName {
         let (service, _port) = self.owner.rsplit_once(':').unwrap_or((&self.owner, ""));
-        let (namespace, name) = service.split_once('/').unwrap_or(("", service));
-        NamespacedName {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        NamespacedName::parse(service)
     }
 
     /// What the maps should hold, keeping endpoints in the slots they have.

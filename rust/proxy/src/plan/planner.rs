@@ -6,7 +6,8 @@ use kpx_nftables::{ChainContents, Family, Name};
 use smol_str::SmolStr;
 
 use super::{DefinitionChange, FrontendChange, MemberChange, Plan};
-use crate::desired::Desired;
+use crate::NamespacedName;
+use crate::desired::{Desired, FrontendSpec};
 use crate::frontend::{FrontendKey, Location};
 use crate::hash::{HashMap, HashSet};
 use crate::layout::{Balancer, Member, SetTable, Skeleton};
@@ -24,6 +25,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) skeletons: &'a [Skeleton; 2],
     /// The Services, as `namespace/name`, whose frontends stay as they are, wanted or not.
     pub(crate) held: &'a HashSet<SmolStr>,
+    /// The Services whose wishes do not count for now: what is programmed for them stays, and
+    /// nothing is added.
+    pub(crate) withheld: &'a HashSet<NamespacedName>,
 }
 
 impl Planner<'_> {
@@ -51,7 +55,7 @@ impl Planner<'_> {
             }
         }
         let gone = self.programmed.frontends.iter().filter(|(key, _)| {
-            self.desired.frontend(key).is_none() && !is_held(key) && !remade.contains(&key.family())
+            self.wanted(key).is_none() && !is_held(key) && !remade.contains(&key.family())
         });
         plan.frontends
             .extend(gone.map(|(key, before)| deletion(*key, before)));
@@ -60,7 +64,9 @@ impl Planner<'_> {
         };
         let kept = self.programmed.members.iter();
         let kept = kept.filter(|member| held.needs(member) && !self.desired.has_member(member));
-        let added = self.desired.members().chain(kept).copied().filter(is_new);
+        let wanted = self.desired.members();
+        let wanted = wanted.filter(|member| !held.members.contains(member));
+        let added = wanted.chain(kept).copied().filter(is_new);
         plan.members.extend(added.map(|member| MemberChange {
             member,
             present: true,
@@ -93,7 +99,7 @@ impl Planner<'_> {
         let (keys, members) = self.desired.changes();
         let mut needed = BTreeSet::new();
         for key in keys.iter().filter(|key| !held.frontends.contains_key(key)) {
-            if self.desired.frontend(key).is_some() {
+            if self.wanted(key).is_some() {
                 let after = self.plan_frontend(*key, &[], &mut plan);
                 needed.extend(after.balancers().map(|balancer| (key.family(), balancer)));
             } else if let Some(before) = self.programmed.frontends.get(key) {
@@ -101,6 +107,9 @@ impl Planner<'_> {
             }
         }
         for member in members {
+            if held.members.contains(member) {
+                continue;
+            }
             let present = self.desired.has_member(member) || held.needs(member);
             if present != self.programmed.members.contains(member) {
                 plan.members.push(MemberChange {
@@ -120,7 +129,7 @@ impl Planner<'_> {
         remade: &[Family],
         plan: &mut Plan,
     ) -> FrontendElements {
-        let Some(spec) = self.desired.frontend(&key) else {
+        let Some(spec) = self.wanted(&key) else {
             return FrontendElements::default();
         };
         let before = self.programmed.frontends.get(&key);
@@ -135,6 +144,13 @@ impl Planner<'_> {
             });
         }
         after
+    }
+
+    /// What a frontend should do, if anybody wants it whose wishes count.
+    fn wanted(&self, key: &FrontendKey) -> Option<&FrontendSpec> {
+        let spec = self.desired.frontend(key)?;
+        let counts = self.withheld.is_empty() || !self.withheld.contains(&spec.service());
+        counts.then_some(spec)
     }
 
     fn plan_definitions(&self, plan: &mut Plan) {
@@ -285,18 +301,28 @@ fn deletion(key: FrontendKey, before: &FrontendElements) -> FrontendChange {
 /// What belongs to Services that are held as they are.
 struct Held<'a> {
     frontends: HashMap<FrontendKey, &'a FrontendElements>,
+    /// Shared elements that are neither added nor deleted.
+    members: HashSet<Member>,
 }
 
 impl<'a> Held<'a> {
     fn new(planner: &Planner<'a>) -> Self {
         let mut frontends = HashMap::default();
         // As a rule no Service is held, and there are many frontends.
-        if !planner.held.is_empty() {
+        let mut members = HashSet::default();
+        if !planner.held.is_empty() || !planner.withheld.is_empty() {
+            let is_held = |elements: &FrontendElements| {
+                planner.held.contains(elements.service())
+                    || planner
+                        .withheld
+                        .contains(&NamespacedName::parse(elements.service()))
+            };
             let programmed = planner.programmed.frontends.iter();
-            let held = programmed.filter(|(_, elements)| planner.held.contains(elements.service()));
+            let held = programmed.filter(|(_, elements)| is_held(elements));
             frontends.extend(held.map(|(key, elements)| (*key, elements)));
+            members = planner.desired.members_of_only(planner.withheld);
         }
-        Self { frontends }
+        Self { frontends, members }
     }
 
     fn needs(&self, member: &Member) -> bool {

@@ -9,6 +9,7 @@ mod service;
 mod slice_index;
 mod store;
 mod tracker;
+mod trigger_times;
 
 pub use changes::Changes;
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};

@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use super::rejections::Rejections;
 use super::slice_index::SliceIndex;
 use super::tracker::ChangeTracker;
+use super::trigger_times::TriggerTimes;
 use super::{Changes, EndpointSlice, EventReport, FeedReport, Node, Service, WatchEvent};
 use crate::decode::{Content, Document, Event, Identified, Record};
 use crate::hash::{HashMap, HashSet};
@@ -33,6 +34,7 @@ pub struct State {
     endpoints_changes: ChangeTracker<[EndpointSlice]>,
     /// What [`Self::take_changes`] last told of.
     told: Told,
+    trigger_times: TriggerTimes,
 }
 
 /// The objects of which there are few, as they were when last told of.
@@ -66,7 +68,31 @@ impl State {
             slice_changes: ChangeTracker::default(),
             endpoints_changes: ChangeTracker::default(),
             told: Told::default(),
+            trigger_times: TriggerTimes::default(),
         }
+    }
+
+    /// Collects from now on when the changes of endpoints happened that are not older than
+    /// `start`, in seconds since the epoch; what is older was programmed by somebody before.
+    #[must_use]
+    pub fn with_trigger_times_since(mut self, start: f64) -> Self {
+        self.trigger_times = TriggerTimes::since(start);
+        self
+    }
+
+    /// Takes, for each Service, when the changes of its endpoints happened, in seconds since the
+    /// epoch.
+    pub(crate) fn take_trigger_times(&mut self) -> HashMap<NamespacedName, Vec<f64>> {
+        self.trigger_times.take()
+    }
+
+    /// Whether [`Self::take_changes`] would tell of anything.
+    pub fn has_changes(&self) -> bool {
+        !self.service_changes.is_empty()
+            || !self.slice_changes.is_empty()
+            || !self.endpoints_changes.is_empty()
+            || self.node != self.told.node
+            || self.service_cidrs() != self.told.service_cidrs
     }
 
     /// The name of the node.
@@ -347,6 +373,9 @@ impl State {
             None => self.slices.remove(&name),
         };
         let current = self.slices.get(&name);
+        if let Some(current) = current {
+            self.trigger_times.record(replaced.as_deref(), current);
+        }
         self.slice_changes
             .record(name, replaced, current, |one, other| {
                 one.is_equivalent(other)

@@ -47,6 +47,11 @@ impl<V: ?Sized> ChangeTracker<V> {
         }
     }
 
+    /// Whether nothing changed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.previous.is_empty()
+    }
+
     /// Takes what changed.
     pub(super) fn take(&mut self) -> Previous<V> {
         std::mem::take(&mut self.previous)

@@ -33,6 +33,13 @@ enum Step {
         is_noticed: bool,
     },
     Restart,
+    /// The kernel refuses Services, and the commit after the first few goes wrong.
+    Refuse {
+        services: Vec<u8>,
+        is_named: bool,
+        full: bool,
+        fault: Option<(usize, Fault)>,
+    },
 }
 
 fn extent() -> impl Strategy<Value = Extent> {
@@ -46,6 +53,9 @@ fn step() -> impl Strategy<Value = Step> {
         Fault::Unsent,
         Fault::Unanswered,
     ]);
+    let services = proptest::sample::subsequence(vec![0u8, 1, 2], 1..=3);
+    let faults = proptest::option::of((0..4usize, fault.clone()));
+    let refuse = (services, any::<bool>(), any::<bool>(), faults);
     prop_oneof![
         16 => object().prop_map(Step::Set),
         4 => identity().prop_map(Step::Delete),
@@ -57,6 +67,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (proptest::collection::vec(edit(), 1..4), any::<bool>())
             .prop_map(|(edits, is_noticed)| Step::Drift { edits, is_noticed }),
         1 => Just(Step::Restart),
+        3 => refuse.prop_map(|(services, is_named, full, fault)| {
+            Step::Refuse { services, is_named, full, fault }
+        }),
     ]
 }
 
@@ -86,7 +99,50 @@ fn take<K: Kernel>(harness: &mut Harness<K>, step: &Step) {
         } => fail(harness, *extent, *passing, *fault),
         Step::Drift { edits, is_noticed } => drift(harness, edits, *is_noticed),
         Step::Restart => restart(harness),
+        Step::Refuse {
+            services,
+            is_named,
+            full,
+            fault,
+        } => refuse(harness, services, *is_named, *full, *fault),
     }
+}
+
+/// The kernel refuses some Services, and a commit goes wrong besides. Nothing is lost: once it
+/// takes them again, all is as it is to be.
+fn refuse<K: Kernel>(
+    harness: &mut Harness<K>,
+    services: &[u8],
+    is_named: bool,
+    full: bool,
+    fault: Option<(usize, Fault)>,
+) {
+    let owners: Vec<String> = services
+        .iter()
+        .map(|index| format!("{}:", format_args!("default/s{index}")))
+        .collect();
+    let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
+    harness.kernel.poison(&owners, is_named);
+    if let Some((passing, fault)) = fault {
+        harness.kernel.fail(passing, fault);
+    }
+    let outcome = harness.proxier.sync(full);
+    harness.kernel.heal();
+    if let Ok(report) = outcome {
+        for failure in &report.failures {
+            assert!(
+                owners.contains(&&*format!("{}:", failure.name)),
+                "{failure:?}"
+            );
+        }
+        assert!(!harness.proxier.has_changes());
+        harness.observed();
+    }
+    harness.kernel.poison(&[], is_named);
+    harness.proxier.retry();
+    let report = harness.proxier.sync(false).unwrap();
+    assert_eq!(report.failures, []);
+    harness.check(Extent::Changes);
 }
 
 /// A commit fails; the next one makes up for it.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use kpx_netlink::Socket;
 use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
-use kpx_nftables::{Client, CommitError, Ruleset, Transaction};
+use kpx_nftables::{Client, CommitError, Object, Ruleset, Transaction, Verb};
 use kpx_proxy::names::TABLE;
 use kpx_proxy::{CommitFailure, Dataplane};
 use thiserror::Error;
@@ -45,6 +45,10 @@ impl CommitFailure for FakeFailure {
             Self::Refused(error) => Some((error.operation, error.element)),
             Self::Stale => None,
         }
+    }
+
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     fn is_uncertain(&self) -> bool {
@@ -111,6 +115,9 @@ pub(crate) enum Failure<E: std::error::Error + 'static> {
     /// It was to fail.
     #[error("{0:?} on purpose")]
     Injected(Fault),
+    /// It writes what the kernel refuses; perhaps the kernel says where.
+    #[error("refused on purpose")]
+    Poisoned(Option<(usize, Option<usize>)>),
     /// The kernel did not take it.
     #[error(transparent)]
     Kernel(E),
@@ -120,13 +127,23 @@ impl<E: CommitFailure> CommitFailure for Failure<E> {
     fn position(&self) -> Option<(usize, Option<usize>)> {
         match self {
             Self::Injected(_) => None,
+            Self::Poisoned(position) => *position,
             Self::Kernel(error) => error.position(),
+        }
+    }
+
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Injected(_) => false,
+            Self::Poisoned(_) => true,
+            Self::Kernel(error) => error.is_refusal(),
         }
     }
 
     fn is_uncertain(&self) -> bool {
         match self {
             Self::Injected(fault) => *fault != Fault::Refused,
+            Self::Poisoned(_) => false,
             Self::Kernel(error) => error.is_uncertain(),
         }
     }
@@ -143,6 +160,36 @@ pub(crate) struct SharedKernel<K> {
     kernel: Rc<RefCell<K>>,
     /// What becomes of the next commits; after them all pass.
     faults: Rc<RefCell<VecDeque<Option<Fault>>>>,
+    poison: Rc<RefCell<Poison>>,
+}
+
+/// Owners whose elements the kernel refuses.
+#[derive(Debug, Default)]
+pub(crate) struct Poison {
+    pub(crate) owners: Vec<String>,
+    /// Whether the kernel says which element it refuses.
+    pub(crate) is_named: bool,
+}
+
+impl Poison {
+    /// Where a transaction writes what is refused.
+    fn position(&self, transaction: &Transaction) -> Option<(usize, Option<usize>)> {
+        let operations = transaction.operations().iter().enumerate();
+        operations
+            .filter(|(_, operation)| operation.verb == Verb::Add)
+            .find_map(|(index, operation)| {
+                let Object::Elements(elements) = &operation.object else {
+                    return None;
+                };
+                let element = elements.elements.iter().position(|element| {
+                    let owner = element.comment.as_deref().unwrap_or_default();
+                    self.owners
+                        .iter()
+                        .any(|poisoned| owner.starts_with(poisoned.as_str()))
+                });
+                element.map(|element| (index, Some(element)))
+            })
+    }
 }
 
 impl<K: Kernel> SharedKernel<K> {
@@ -150,7 +197,16 @@ impl<K: Kernel> SharedKernel<K> {
         Self {
             kernel: Rc::new(RefCell::new(kernel)),
             faults: Rc::default(),
+            poison: Rc::default(),
         }
+    }
+
+    /// Lets the kernel refuse the elements of these owners from now on.
+    pub(crate) fn poison(&self, owners: &[&str], is_named: bool) {
+        *self.poison.borrow_mut() = Poison {
+            owners: owners.iter().map(ToString::to_string).collect(),
+            is_named,
+        };
     }
 
     /// Another handle on the same kernel.
@@ -158,6 +214,7 @@ impl<K: Kernel> SharedKernel<K> {
         Self {
             kernel: Rc::clone(&self.kernel),
             faults: Rc::clone(&self.faults),
+            poison: Rc::clone(&self.poison),
         }
     }
 
@@ -191,11 +248,21 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
         Ok(self.read())
     }
 
+    fn generation(&mut self) -> Result<u32, Infallible> {
+        Ok(self.read().generation)
+    }
+
     fn commit(
         &mut self,
         transaction: &Transaction,
         generation: u32,
     ) -> Result<u32, Failure<K::Error>> {
+        let poison = self.poison.borrow();
+        if let Some(position) = poison.position(transaction) {
+            return Err(Failure::Poisoned(
+                Some(position).filter(|_| poison.is_named),
+            ));
+        }
         let fault = self.faults.borrow_mut().pop_front().flatten();
         if let Some(fault) = fault {
             if fault == Fault::Unanswered {

@@ -10,6 +10,7 @@ mod convergence;
 mod dataplane;
 mod drift;
 mod edit;
+mod failures;
 mod harness;
 mod manifest;
 mod model;

@@ -26,6 +26,10 @@ impl CommitFailure for FakeError {
         Some((self.operation, self.element))
     }
 
+    fn is_refusal(&self) -> bool {
+        true
+    }
+
     fn is_uncertain(&self) -> bool {
         false
     }
@@ -44,6 +48,10 @@ impl Dataplane for Kernel {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied));
         }
         Ok(self.ruleset.ruleset().clone())
+    }
+
+    fn generation(&mut self) -> Result<u32, Self::ObserveError> {
+        self.observe().map(|ruleset| ruleset.generation)
     }
 
     fn commit(&mut self, transaction: &Transaction, _: u32) -> Result<u32, FakeError> {
