@@ -5,17 +5,35 @@ Nothing is planned before everything is read, so that a source that cannot be re
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from kpx import kube, manifests
 from kpx._core import Proxier
-from kpx.endpointslices import Node, ObjectInvalid, Pod, PodIndex, Service, desired_slices
+from kpx.endpointslices import (
+    EndpointSlice,
+    Node,
+    ObjectInvalid,
+    Pod,
+    PodIndex,
+    Reconciliation,
+    Service,
+    named,
+    reconcile,
+)
 from kpx.errors import DecodeFailed, ManifestUnreadable
 from kpx.manifests import Frame
 
-__all__ = ["Cluster", "Loaded", "Manifests", "Rejected", "Source"]
+__all__ = [
+    "Cluster",
+    "Loaded",
+    "Manifests",
+    "Rejected",
+    "Source",
+    "Workload",
+    "without_node",
+]
 
 
 @dataclass(frozen=True)
@@ -127,31 +145,77 @@ def _feed_slices(
     proxier: Proxier, frames: Sequence[Frame], names: set[str], loaded: Loaded
 ) -> None:
     """Feeds the slices that the EndpointSlice controller would have made for some Services."""
-    objects: dict[str, list[dict[str, Any]]] = {"Service": [], "Pod": [], "Node": []}
-    for frame in frames:
-        for item in _items(json.loads(frame.content)):
-            kind = item.get("kind")
-            if isinstance(kind, str) and kind in objects:
-                objects[kind].append(item)
-    services = _converted(objects["Service"], Service.from_object, loaded)
-    pods = PodIndex(_converted(objects["Pod"], Pod.from_object, loaded))
-    nodes = {node.name: node for node in _converted(objects["Node"], Node.from_object, loaded)}
+    workload = Workload.of(frames)
+    # The core itself rejects Services and Nodes, and names them.
+    loaded.rejected += [rejected for rejected in workload.rejected if rejected.kind == "Pod"]
     slices: list[dict[str, Any]] = []
-    for service in services:
+    for service in workload.services:
         if f"{service.namespace}/{service.name}" not in names:
             continue
-        desired = desired_slices(service, pods.select(service), nodes or None)
-        slices += desired.slices
-        loaded.rejected += [
-            Rejected(
-                "Pod",
-                f"{pod.namespace}/{pod.name}",
-                f"spec.nodeName: there is no Node `{pod.node_name}` among the manifests",
-            )
-            for pod in desired.without_node
-        ]
+        reconciliation = reconcile(service, workload.pods.select(service), workload.nodes)
+        slices += [one.to_object() for one in named(reconciliation.slices)]
+        loaded.rejected += without_node(reconciliation)
     body = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "items": slices}
     proxier.feed(json.dumps(body).encode())
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What EndpointSlices are made from, and those that are there."""
+
+    services: list[Service]
+    pods: PodIndex
+    nodes: dict[str, Node] | None
+    """By name; `None` if nothing is known of Nodes."""
+    slices: list[EndpointSlice]
+    rejected: list[Rejected]
+
+    @classmethod
+    def of(cls, frames: Iterable[Frame]) -> "Workload":
+        """Converts what frames hold; an object that is not valid is left out and named.
+
+        Raises:
+            ManifestUnreadable: A frame is no JSON object.
+        """
+        objects: dict[str, list[dict[str, Any]]] = {
+            kind: [] for kind in ("Service", "Pod", "Node", "EndpointSlice")
+        }
+        for frame in frames:
+            for item in _items(_document(frame)):
+                kind = item.get("kind")
+                if isinstance(kind, str) and kind in objects:
+                    objects[kind].append(item)
+        rejected: list[Rejected] = []
+        nodes = _converted(objects["Node"], Node.from_object, rejected)
+        return cls(
+            services=_converted(objects["Service"], Service.from_object, rejected),
+            pods=PodIndex(_converted(objects["Pod"], Pod.from_object, rejected)),
+            nodes={node.name: node for node in nodes} or None,
+            slices=_converted(objects["EndpointSlice"], EndpointSlice.from_object, rejected),
+            rejected=rejected,
+        )
+
+
+def without_node(reconciliation: Reconciliation) -> list[Rejected]:
+    """The Pods that are left out because their Node is not among the manifests."""
+    return [
+        Rejected(
+            "Pod",
+            f"{pod.namespace}/{pod.name}",
+            f"spec.nodeName: there is no Node `{pod.node_name}` among the manifests",
+        )
+        for pod in reconciliation.without_node
+    ]
+
+
+def _document(frame: Frame) -> dict[str, Any]:
+    try:
+        document = json.loads(frame.content)
+    except ValueError as failure:
+        raise ManifestUnreadable(f"{frame.origin}: no JSON: {failure}") from failure
+    if not isinstance(document, dict):
+        raise ManifestUnreadable(f"{frame.origin}: the document is not an object")
+    return document
 
 
 def _items(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -171,7 +235,9 @@ _T = TypeVar("_T")
 
 
 def _converted(
-    objects: Sequence[dict[str, Any]], convert: Callable[[dict[str, Any]], _T], loaded: Loaded
+    objects: Sequence[dict[str, Any]],
+    convert: Callable[[dict[str, Any]], _T],
+    rejected: list[Rejected],
 ) -> list[_T]:
     """Converts objects; one that is not valid is left out and named, as the core does."""
     converted = []
@@ -179,9 +245,7 @@ def _converted(
         try:
             converted.append(convert(item))
         except ObjectInvalid as failure:
-            # The core itself rejects Services and Nodes, and names them.
-            if item["kind"] == "Pod":
-                loaded.rejected.append(Rejected("Pod", _name(item), failure.message))
+            rejected.append(Rejected(item["kind"], _name(item), failure.message))
     return converted
 
 

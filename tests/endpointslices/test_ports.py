@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from kpx.endpointslices import Pod, PodIndex, Service, desired_slices
+from kpx.endpointslices import Pod, PodIndex, Service, reconcile
 from kpx.endpointslices.ports import EndpointPort, endpoint_ports, port_map_key
 from objects import pod, service
 
@@ -73,10 +73,9 @@ def test_c18_pods_that_resolve_a_name_differently_are_in_different_slices() -> N
         for number, port in [(1, 8080), (2, 9090), (3, 8080)]
     ]
     index = PodIndex(Pod.from_object(item) for item in pods)
-    desired = desired_slices(one, index.select(one), None)
     found = {
-        item["ports"][0]["port"]: [endpoint["addresses"][0] for endpoint in item["endpoints"]]
-        for item in desired.slices
+        item.ports[0].number: [endpoint.addresses[0] for endpoint in item.endpoints]
+        for item in reconcile(one, index.select(one), None).slices
     }
     assert found == {8080: ["10.0.0.1", "10.0.0.3"], 9090: ["10.0.0.2"]}
 
@@ -85,9 +84,9 @@ def test_c19_a_headless_service_without_ports_has_endpoints_without_ports() -> N
     headless = Service.from_object(
         service(clusterIP="None", clusterIPs=["None"], ports=None, ipFamilies=["IPv4"])
     )
-    [item] = desired_slices(headless, [Pod.from_object(pod("a", "10.0.0.1"))], None).slices
-    assert item["ports"] == []
-    assert len(item["endpoints"]) == 1
+    [item] = reconcile(headless, [Pod.from_object(pod("a", "10.0.0.1"))], None).slices
+    assert item.ports == ()
+    assert len(item.endpoints) == 1
 
 
 def test_c20_and_c21_application_protocol_and_name() -> None:

@@ -1,10 +1,11 @@
 """The rules of the EndpointSlice controller, one after another."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from kpx.endpointslices import DesiredSlices, Node, Pod, PodIndex, Service, desired_slices
+from kpx.endpointslices import Node, Pod, PodIndex, Service, named, reconcile
 from objects import node, pod, service
 
 Object = dict[str, Any]
@@ -12,13 +13,18 @@ Object = dict[str, Any]
 DUAL_STACK = ["IPv4", "IPv6"]
 
 
-def compute(
-    service_object: Object, *pods: Object, nodes: list[Object] | None = None
-) -> DesiredSlices:
+@dataclass(frozen=True)
+class Computed:
+    slices: list[Object]
+    without_node: list[Pod]
+
+
+def compute(service_object: Object, *pods: Object, nodes: list[Object] | None = None) -> Computed:
     converted = Service.from_object(service_object)
     index = PodIndex(Pod.from_object(item) for item in pods)
     known = {item["metadata"]["name"]: Node.from_object(item) for item in nodes or []}
-    return desired_slices(converted, index.select(converted), None if nodes is None else known)
+    found = reconcile(converted, index.select(converted), None if nodes is None else known)
+    return Computed([one.to_object() for one in named(found.slices)], found.without_node)
 
 
 def endpoints(service_object: Object, *pods: Object, **options: Any) -> list[Object]:

@@ -9,11 +9,15 @@ import typer
 from kpx import report
 from kpx._core import Proxier, Rejection, __version__
 from kpx._core import cleanup as delete_tables
+from kpx.cli.controller import ObjectOutput
+from kpx.cli.controller import write as write_slices
 from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
 from kpx.config import Settings
+from kpx.endpointslices import MANAGED_BY, MAX_ENDPOINTS_PER_SLICE, Policy
 from kpx.errors import ConfigurationInvalid, KpxError
 from kpx.oneshot import prepare
 from kpx.proxy_configuration import ProxyConfiguration
+from kpx.publication import publish_once
 from kpx.report import Output
 from kpx.sources import Loaded, Rejected, Source
 
@@ -186,6 +190,54 @@ def explain(
     loaded = origin.load(proxier)
     write(proxier.explain(target, source), output)
     return _finish(proxier, loaded)
+
+
+@app.command(
+    epilog=_examples(
+        "kpx controller --once -f manifests/ -o yaml",
+        "kubectl get svc,pods,nodes -A -o json | kpx controller --once -f -",
+    )
+)
+def controller(
+    filename: Annotated[
+        list[str],
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="PATH",
+            help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
+        ),
+    ],
+    once: Annotated[
+        bool, typer.Option("--once", help="Make one pass, print the slices, and exit.")
+    ] = False,
+    managed_by: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose slices to keep: the value of endpointslice.kubernetes.io/managed-by.",
+        ),
+    ] = MANAGED_BY,
+    max_endpoints_per_slice: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many endpoints are added to one slice.")
+    ] = MAX_ENDPOINTS_PER_SLICE,
+    output: Annotated[
+        ObjectOutput, typer.Option("--output", "-o", help="How to write the slices to stdout.")
+    ] = ObjectOutput.YAML,
+) -> int:
+    """Print the EndpointSlices that Services should have, from the Pods they select.
+
+    Slices among the manifests are taken for those that exist: they are kept and filled as the
+    controller would. Nothing is written to a cluster.
+    """
+    if not once:
+        raise ConfigurationInvalid(
+            "this version has no controller that goes on running", "pass `--once`"
+        )
+    publication = publish_once(filename, Policy(managed_by, max_endpoints_per_slice))
+    write_slices(publication, output)
+    report.rejections(publication.rejected)
+    return ExitCode.REJECTED if publication.rejected else ExitCode.DONE
 
 
 @app.command(epilog=_examples("kpx cleanup"))

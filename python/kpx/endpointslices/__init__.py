@@ -4,16 +4,37 @@ Pure: objects in, objects out. Rules are cited as upstream's `staging/src/k8s.io
 has them.
 """
 
-from kpx.endpointslices.objects import Node, ObjectInvalid, Pod, Service
+from kpx.endpointslices.fields import ObjectInvalid
+from kpx.endpointslices.naming import named
+from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.reconciler import (
+    MANAGED_BY,
+    MAX_ENDPOINTS_PER_SLICE,
+    Policy,
+    Reconciliation,
+    reconcile,
+)
 from kpx.endpointslices.selection import PodIndex
-from kpx.endpointslices.slices import DesiredSlices, desired_slices
+from kpx.endpointslices.slices import Endpoint, EndpointSlice
+from kpx.endpointslices.tracker import ExpectationTracker
+from kpx.endpointslices.trigger_time import TriggerTimeTracker
+from kpx.endpointslices.writes import SlicePlan
 
 __all__ = [
-    "DesiredSlices",
+    "MANAGED_BY",
+    "MAX_ENDPOINTS_PER_SLICE",
+    "Endpoint",
+    "EndpointSlice",
+    "ExpectationTracker",
     "Node",
     "ObjectInvalid",
     "Pod",
     "PodIndex",
+    "Policy",
+    "Reconciliation",
     "Service",
-    "desired_slices",
+    "SlicePlan",
+    "TriggerTimeTracker",
+    "named",
+    "reconcile",
 ]

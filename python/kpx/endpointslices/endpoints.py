@@ -4,9 +4,11 @@ The rules are those of `ShouldPodBeInEndpoints`, `podToEndpoint` and `ShouldSetH
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from kpx.endpointslices.hints import hints
 from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.slices import Endpoint
 
 __all__ = ["AddressType", "address_types", "addresses", "endpoint", "should_publish"]
 
@@ -43,9 +45,7 @@ def addresses(pod: Pod, family: AddressType) -> list[str]:
     return [str(address) for address in parsed if _family(address) == family]
 
 
-def endpoint(
-    pod: Pod, node: Node | None, service: Service, family: AddressType
-) -> dict[str, Any] | None:
+def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType) -> Endpoint | None:
     """The endpoint of a Pod for a Service; `None` if the Pod has no address of the family.
 
     Args:
@@ -58,29 +58,25 @@ def endpoint(
     if not own_addresses:
         return None
     serving, terminating = pod.is_ready, pod.is_deleted
-    published: dict[str, Any] = {
-        "addresses": own_addresses,
-        "conditions": {
-            "ready": service.publish_not_ready_addresses or (serving and not terminating),
-            "serving": serving,
-            "terminating": terminating,
-        },
-        "targetRef": _reference(pod),
-    }
-    if pod.hostname and pod.subdomain == service.name and pod.namespace == service.namespace:
-        published["hostname"] = pod.hostname
-    if pod.node_name:
-        published["nodeName"] = pod.node_name
-    if node is not None and node.zone:
-        published["zone"] = node.zone
-    return published
-
-
-def _reference(pod: Pod) -> dict[str, str]:
-    reference = {"kind": "Pod", "namespace": pod.namespace, "name": pod.name}
-    if pod.uid:
-        reference["uid"] = pod.uid
-    return reference
+    ready = service.publish_not_ready_addresses or (serving and not terminating)
+    zone = node.zone if node is not None else ""
+    zone_hints, node_hints = (
+        hints(service.traffic_distribution, zone, pod.node_name) if ready else ((), ())
+    )
+    return Endpoint(
+        addresses=tuple(own_addresses),
+        ready=ready,
+        serving=serving,
+        terminating=terminating,
+        pod_namespace=pod.namespace,
+        pod_name=pod.name,
+        pod_uid=pod.uid,
+        hostname=pod.hostname if pod.subdomain == service.name else "",
+        node_name=pod.node_name,
+        zone=zone,
+        zone_hints=zone_hints,
+        node_hints=node_hints,
+    )
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -5,23 +5,24 @@ Converted once, where an object comes in: the rest of the package meets only the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from kpx.errors import KpxError
+from kpx.endpointslices.fields import (
+    Object,
+    ObjectInvalid,
+    get,
+    mapping,
+    mappings,
+    number,
+    sequence,
+    text,
+    texts,
+)
 
 __all__ = ["ContainerPort", "Node", "ObjectInvalid", "Pod", "Service", "ServicePort"]
 
 DEFAULT_NAMESPACE: Final = "default"
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
-
-Object = Mapping[str, Any]
-"""A decoded JSON object, of which nothing is known yet."""
-
-_T = TypeVar("_T")
-
-
-class ObjectInvalid(KpxError):
-    """A field of an object has a type it cannot have. The message names the field."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Pod:
     node_name: str
     hostname: str
     subdomain: str
+    ready_since: str
+    """When the condition `Ready` last changed, RFC 3339; empty if it is not known."""
     ports: tuple[ContainerPort, ...]
     """Those of the containers, then those of sidecars (init containers that always restart)."""
 
@@ -61,37 +64,43 @@ class Pod:
         Raises:
             ObjectInvalid: A field that is used has the wrong type.
         """
-        metadata, spec, status = (_mapping(pod, part) for part in ("metadata", "spec", "status"))
-        containers = _mappings(spec, "containers")
+        metadata, spec, status = (mapping(pod, part) for part in ("metadata", "spec", "status"))
+        containers = mappings(spec, "containers")
         sidecars = [
             container
-            for container in _mappings(spec, "initContainers")
+            for container in mappings(spec, "initContainers")
             if container.get("restartPolicy") == "Always"
         ]
-        addresses = [_text(address, "ip") for address in _mappings(status, "podIPs")]
-        return cls(
-            namespace=_text(metadata, "namespace") or DEFAULT_NAMESPACE,
-            name=_text(metadata, "name"),
-            uid=_text(metadata, "uid"),
-            labels=_texts(metadata, "labels"),
-            addresses=tuple(filter(None, addresses or [_text(status, "podIP")])),
-            phase=_text(status, "phase"),
-            is_ready=any(
-                condition.get("type") == "Ready" and condition.get("status") == "True"
-                for condition in _mappings(status, "conditions")
+        addresses = [text(address, "ip") for address in mappings(status, "podIPs")]
+        ready: Object = next(
+            (
+                condition
+                for condition in mappings(status, "conditions")
+                if condition.get("type") == "Ready"
             ),
-            is_deleted=bool(_text(metadata, "deletionTimestamp")),
-            node_name=_text(spec, "nodeName"),
-            hostname=_text(spec, "hostname"),
-            subdomain=_text(spec, "subdomain"),
+            {},
+        )
+        return cls(
+            namespace=text(metadata, "namespace") or DEFAULT_NAMESPACE,
+            name=text(metadata, "name"),
+            uid=text(metadata, "uid"),
+            labels=texts(metadata, "labels"),
+            addresses=tuple(filter(None, addresses or [text(status, "podIP")])),
+            phase=text(status, "phase"),
+            is_ready=ready.get("status") == "True",
+            is_deleted=bool(text(metadata, "deletionTimestamp")),
+            node_name=text(spec, "nodeName"),
+            hostname=text(spec, "hostname"),
+            subdomain=text(spec, "subdomain"),
+            ready_since=text(ready, "lastTransitionTime"),
             ports=tuple(
                 ContainerPort(
-                    name=_text(port, "name"),
-                    protocol=_text(port, "protocol") or "TCP",
-                    number=_number(port, "containerPort"),
+                    name=text(port, "name"),
+                    protocol=text(port, "protocol") or "TCP",
+                    number=number(port, "containerPort"),
                 )
                 for container in (*containers, *sidecars)
-                for port in _mappings(container, "ports")
+                for port in mappings(container, "ports")
             ),
         )
 
@@ -121,6 +130,12 @@ class Service:
     ip_families: tuple[str, ...]
     publish_not_ready_addresses: bool
     ports: tuple[ServicePort, ...]
+    uid: str = ""
+    created: str = ""
+    """When it was created, RFC 3339."""
+    is_deleted: bool = False
+    """Whether a deletion timestamp is set."""
+    traffic_distribution: str = ""
 
     @property
     def is_headless(self) -> bool:
@@ -134,26 +149,30 @@ class Service:
         Raises:
             ObjectInvalid: A field that is used has the wrong type.
         """
-        metadata, spec = _mapping(service, "metadata"), _mapping(service, "spec")
-        cluster_ips = _list(spec, "clusterIPs", str) or [_text(spec, "clusterIP")]
+        metadata, spec = mapping(service, "metadata"), mapping(service, "spec")
+        cluster_ips = sequence(spec, "clusterIPs", str) or [text(spec, "clusterIP")]
         return cls(
-            namespace=_text(metadata, "namespace") or DEFAULT_NAMESPACE,
-            name=_text(metadata, "name"),
-            labels=_texts(metadata, "labels"),
-            type=_text(spec, "type") or "ClusterIP",
-            selector=_texts(spec, "selector") if spec.get("selector") is not None else None,
+            namespace=text(metadata, "namespace") or DEFAULT_NAMESPACE,
+            name=text(metadata, "name"),
+            labels=texts(metadata, "labels"),
+            type=text(spec, "type") or "ClusterIP",
+            selector=texts(spec, "selector") if spec.get("selector") is not None else None,
             cluster_ips=tuple(filter(None, cluster_ips)),
-            ip_families=tuple(_list(spec, "ipFamilies", str)),
-            publish_not_ready_addresses=_get(spec, "publishNotReadyAddresses", bool, False),
+            ip_families=tuple(sequence(spec, "ipFamilies", str)),
+            publish_not_ready_addresses=get(spec, "publishNotReadyAddresses", bool, False),
             ports=tuple(
                 ServicePort(
-                    name=_text(port, "name"),
-                    protocol=_text(port, "protocol") or "TCP",
+                    name=text(port, "name"),
+                    protocol=text(port, "protocol") or "TCP",
                     target=_target(port),
-                    app_protocol=_text(port, "appProtocol") or None,
+                    app_protocol=text(port, "appProtocol") or None,
                 )
-                for port in _mappings(spec, "ports")
+                for port in mappings(spec, "ports")
             ),
+            uid=text(metadata, "uid"),
+            created=text(metadata, "creationTimestamp"),
+            is_deleted=bool(text(metadata, "deletionTimestamp")),
+            traffic_distribution=text(spec, "trafficDistribution"),
         )
 
 
@@ -171,10 +190,10 @@ class Node:
         Raises:
             ObjectInvalid: A field that is used has the wrong type.
         """
-        metadata = _mapping(node, "metadata")
+        metadata = mapping(node, "metadata")
         return cls(
-            name=_text(metadata, "name"),
-            zone=_texts(metadata, "labels").get(ZONE_LABEL, ""),
+            name=text(metadata, "name"),
+            zone=texts(metadata, "labels").get(ZONE_LABEL, ""),
         )
 
 
@@ -182,47 +201,5 @@ def _target(port: Object) -> int | str:
     """`targetPort`, which the API server sets to `port` where it is left out, zero or empty."""
     target = port.get("targetPort")
     if isinstance(target, str):
-        return target or _number(port, "port")
-    return _number(port, "targetPort") or _number(port, "port")
-
-
-def _get(parent: Object, key: str, kind: type[_T], default: _T) -> _T:
-    """The value of a field; a field that is null is a field that is not there."""
-    value = parent.get(key)
-    if value is None:
-        return default
-    # A boolean is an int to Python, but never where the API wants a number.
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ObjectInvalid(f"`{key}` is a {type(value).__name__}, not a {kind.__name__}")
-    return value
-
-
-def _text(parent: Object, key: str) -> str:
-    return _get(parent, key, str, "")
-
-
-def _number(parent: Object, key: str) -> int:
-    return _get(parent, key, int, 0)
-
-
-def _mapping(parent: Object, key: str) -> Object:
-    return _get(parent, key, dict, {})
-
-
-def _texts(parent: Object, key: str) -> dict[str, str]:
-    texts = _get(parent, key, dict, {})
-    for name in texts:
-        _text(texts, name)
-    return texts
-
-
-def _list(parent: Object, key: str, kind: type[_T]) -> list[_T]:
-    values = _get(parent, key, list, [])
-    for value in values:
-        if not isinstance(value, kind):
-            raise ObjectInvalid(f"`{key}` holds a {type(value).__name__}, not a {kind.__name__}")
-    return values
-
-
-def _mappings(parent: Object, key: str) -> list[dict[str, Any]]:
-    return _list(parent, key, dict)
+        return target or number(port, "port")
+    return number(port, "targetPort") or number(port, "port")

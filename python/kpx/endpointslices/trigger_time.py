@@ -1,0 +1,52 @@
+"""When the change happened that a write of slices publishes.
+
+As `trigger_time_tracker.go` upstream, which takes every Service for a new one after a restart and
+then writes the time of its creation. kpx goes on from the time that the Service's slices carry.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kpx.endpointslices.objects import Pod, Service
+from kpx.endpointslices.slices import TRIGGER_TIME_ANNOTATION, EndpointSlice
+
+__all__ = ["TriggerTimeTracker"]
+
+
+@dataclass
+class _Seen:
+    service: str
+    pods: dict[str, str] = field(default_factory=dict)
+
+
+class TriggerTimeTracker:
+    """The changes of each Service that were already published. Times are RFC 3339 in UTC."""
+
+    def __init__(self) -> None:
+        """Has seen nothing yet."""
+        self._seen: dict[tuple[str, str], _Seen] = {}
+
+    def compute(
+        self, service: Service, pods: Iterable[Pod], existing: Iterable[EndpointSlice]
+    ) -> str:
+        """The time of the earliest change not yet published; empty if there is none.
+
+        The changes then count as published.
+        """
+        key = (service.namespace, service.name)
+        ready = {pod.name: pod.ready_since for pod in pods}
+        before, self._seen[key] = self._seen.get(key), _Seen(service.created, ready)
+        published = [one.annotations.get(TRIGGER_TIME_ANNOTATION, "") for one in existing]
+        if before is None and not published:
+            return service.created
+        if before is None:
+            latest = max(published)
+            return min((time for time in ready.values() if latest and time > latest), default="")
+        changed = [time for name, time in ready.items() if time and before.pods.get(name) != time]
+        if service.created != before.service:
+            changed.append(service.created)
+        return min(changed, default="")
+
+    def forget(self, service: tuple[str, str]) -> None:
+        """Forgets a Service that is gone."""
+        self._seen.pop(service, None)
