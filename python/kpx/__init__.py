@@ -3,9 +3,11 @@
 from kpx._core import (
     EventReport,
     FeedReport,
+    HealthCheck,
     Plan,
     Proxier,
     Rejection,
+    SyncFailure,
     SyncReport,
     __version__,
     cleanup,
@@ -14,9 +16,11 @@ from kpx._core import (
 __all__ = [
     "EventReport",
     "FeedReport",
+    "HealthCheck",
     "Plan",
     "Proxier",
     "Rejection",
+    "SyncFailure",
     "SyncReport",
     "__version__",
     "cleanup",
