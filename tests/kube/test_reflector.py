@@ -16,6 +16,7 @@ from kubernetes.client import Configuration
 from fakes.apiserver import ENDPOINT_SLICES, SERVICE_CIDRS, SERVICES, ApiServer, Fault, Refusal
 from kpx import Proxier
 from kpx.kube import Backoff, Client, EventReport, FeedReport, Reflector, reflector, resources
+from kpx.kube.transport import Interruption
 from objects import service
 
 _RESOURCES = {resource.path: resource for resource in resources("node")}
@@ -391,13 +392,17 @@ def test_bookmarks_keep_a_quiet_watch_alive(server: ApiServer, start: Start) -> 
 
 
 def test_sockets_notice_a_peer_that_vanished(server: ApiServer) -> None:
-    client = Client(Configuration(host=server.url))
-    response = client.watch(_RESOURCES[SERVICES], {}, 5.0)
-    connection: Any = response.connection
-    assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
-    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
-    response.close()
+    found: list[int] = []
+
+    class Looking(Interruption):
+        def add(self, connected: socket.socket) -> None:
+            found.append(connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_USER_TIMEOUT):
+                found.append(connected.getsockopt(socket.IPPROTO_TCP, option))
+
+    client = Client(Configuration(host=server.url)).interruptible(Looking())
+    client.watch(_RESOURCES[SERVICES], {}, 5.0).close()
+    assert found == [1, 15, 30_000]
 
 
 # Row 8: a new list deletes what is gone, and keeps everything while it comes.

@@ -7,6 +7,8 @@ there is a cluster to talk to, and never for manifests.
 from kpx.kube.auth import load_configuration
 from kpx.kube.backoff import Backoff
 from kpx.kube.client import Client
+from kpx.kube.events import EventRecorder, ObjectReference
+from kpx.kube.lease import LeaderElection
 from kpx.kube.lists import list_pages
 from kpx.kube.rate_limit import RateLimit
 from kpx.kube.reflector import Reflector, ReflectorStatus
@@ -27,11 +29,14 @@ __all__ = [
     "Backoff",
     "Client",
     "Conflict",
+    "EventRecorder",
     "EventReport",
     "FeedReport",
     "Forbidden",
+    "LeaderElection",
     "ListExpired",
     "NotFound",
+    "ObjectReference",
     "RateLimit",
     "Reflector",
     "ReflectorStatus",

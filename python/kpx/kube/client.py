@@ -29,6 +29,13 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LARGEST_REFUSAL_BYTES: Final = 1 << 20
 
 _JSON: Final = {"Accept": "application/json", "Content-Type": "application/json"}
+_WATCH_HEADERS: Final = {
+    "Accept": "application/json",
+    # What compresses on the way would hold events back.
+    "Accept-Encoding": "identity",
+    # A connection that the server closes just when it is used again would cost a back-off.
+    "Connection": "close",
+}
 PATCH_TYPES: Final = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
@@ -46,6 +53,7 @@ class Client:
         writes: RateLimit | None = None,
         interruption: Interruption | None = None,
         sleep: Callable[[float], None] | None = None,
+        read_timeout: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         """Connects nowhere yet.
 
@@ -54,11 +62,13 @@ class Client:
             writes: What limits how often objects are written; nothing unless given.
             interruption: What ends requests from another thread.
             sleep: What waits between attempts, in seconds; `time.sleep` unless given.
+            read_timeout: After how many seconds of silence a request fails.
         """
         self._configuration = configuration
         self._transport = Transport(configuration, interruption)
         self._writes = writes
         self._sleep = sleep
+        self._read_timeout = read_timeout
 
     @property
     def host(self) -> str:
@@ -69,6 +79,12 @@ class Client:
         """A client of the same server with connections of its own, which can be interrupted."""
         return Client(
             self._configuration, writes=self._writes, interruption=interruption, sleep=self._sleep
+        )
+
+    def with_read_timeout(self, seconds: float) -> "Client":
+        """A client of the same server that waits no longer for an answer."""
+        return Client(
+            self._configuration, writes=self._writes, sleep=self._sleep, read_timeout=seconds
         )
 
     def list(self, resource: str, path: str, query: Mapping[str, str]) -> bytes:
@@ -122,8 +138,7 @@ class Client:
                 "GET",
                 resource.path,
                 {**resource.selectors, **query, "watch": "true"},
-                # What compresses on the way would hold events back.
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                headers=_WATCH_HEADERS,
                 read_timeout=read_timeout,
                 stream=True,
             )
@@ -249,7 +264,7 @@ class Client:
                 query,
                 body=body,
                 headers={**headers, "Accept-Encoding": "gzip"},
-                read_timeout=READ_TIMEOUT_SECONDS,
+                read_timeout=self._read_timeout,
             )
         except (HTTPError, OSError) as failure:
             raise self.unreachable(verb, resource, failure) from failure

@@ -363,16 +363,19 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Transfer-Encoding", "chunked")
+            if self.close_connection:
+                # Asked to close, the real server says that it will.
+                self.send_header("Connection", "close")
             self.end_headers()
             entry = (path, watch)
             with server.store.changed:
                 server.watches.append(entry)
             try:
-                watch.serve(self.wfile.write, server.closing)
+                if not watch.serve(self.wfile.write, server.closing):
+                    self.close_connection = True
             finally:
                 with server.store.changed:
                     server.watches.remove(entry)
-            self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -45,8 +45,8 @@ class Watch:
         self.initial = asked in ("", "0") or "sendInitialEvents" in query
         self._version = 0 if self.initial else int(asked)
 
-    def serve(self, write: Callable[[bytes], object], closing: threading.Event) -> None:
-        """Writes chunks; the headers are sent already."""
+    def serve(self, write: Callable[[bytes], object], closing: threading.Event) -> bool:
+        """Writes chunks; the headers are sent already. Says whether the last chunk was, too."""
         deadline = time.monotonic() + float(self._query.get("timeoutSeconds", 1800))
         bookmark_at = time.monotonic() + self.bookmark_seconds
         if self.initial:
@@ -66,10 +66,10 @@ class Watch:
             write(b"".join(_chunk(line) for line in changes))
             now = time.monotonic()
             if fault and self._suffer(fault, write, closing):
-                return
+                return fault.what in ("end", "error")
             if now >= deadline:
                 write(b"0\r\n\r\n")
-                return
+                return True
             if now >= bookmark_at:
                 bookmark_at = now + self.bookmark_seconds
                 if self._query.get("allowWatchBookmarks") == "true":
