@@ -59,6 +59,10 @@ class Follower:
         """Lets `run` read everything the next time it looks, changed or not."""
         self._seen = None
 
+    def threads(self, stop: threading.Event) -> list[tuple[str, Callable[[], None]]]:
+        """What is to run in a thread until `stop` is set."""
+        return [("manifests", lambda: self.run(stop))]
+
     def run(self, stop: threading.Event) -> None:
         """Looks for changes once a second until `stop` is set."""
         while not stop.wait(POLL_SECONDS):

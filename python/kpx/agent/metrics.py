@@ -1,11 +1,15 @@
 """What /metrics shows: kube-proxy's names, so that dashboards keep working, and kpx's own."""
 
+import time
+from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kpx._core import SyncReport, __version__
 from kpx.agent.cadence import Work
+from kpx.kube import ReflectorStatus
 
 __all__ = ["Metrics"]
 
@@ -58,6 +62,19 @@ class Metrics:
             "kpx_rejections", "Objects, or parts of them, that are left out.", registry=registry
         )
 
+        def watched(name: str, what: str) -> Gauge:
+            return Gauge(f"kpx_watch_{name}", what, ["resource"], registry=registry)
+
+        self._watches: dict[Gauge, Callable[[ReflectorStatus], float]] = {
+            watched("silence_seconds", "How long the API server has sent nothing."): _silence,
+            watched("lists", "Full lists that were read."): lambda status: status.lists,
+            watched("watches", "Watches that were opened."): lambda status: status.watches,
+            watched("failures", "Lists and watches that failed."): lambda status: status.failures,
+            watched("invalid_lines", "Lines that could not be read."): (
+                lambda status: status.invalid_lines
+            ),
+        }
+
     def synced(self, work: Work, report: SyncReport, seconds: float) -> None:
         """Programming succeeded."""
         self._duration.observe(seconds)
@@ -75,6 +92,15 @@ class Metrics:
         """How many objects, or parts of them, are left out."""
         self._rejections.set(count)
 
+    def watch(self, resource: str, status: ReflectorStatus) -> None:
+        """Shows how the reading of a resource is doing."""
+        for counter, what in self._watches.items():
+            counter.labels(resource).set_function(lambda what=what: what(status))  # type: ignore[misc]
+
     def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+
+def _silence(status: ReflectorStatus) -> float:
+    return time.monotonic() - status.last_contact if status.last_contact is not None else inf

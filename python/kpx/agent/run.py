@@ -3,12 +3,15 @@
 import logging
 import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 from kpx._core import cleanup
 from kpx.agent.cadence import Cadence
+from kpx.agent.cluster import Watcher
 from kpx.agent.health import Health
 from kpx.agent.http import Answer, HttpServer
 from kpx.agent.lock import Lock
@@ -16,10 +19,15 @@ from kpx.agent.manifests import Follower
 from kpx.agent.metrics import Metrics
 from kpx.agent.pipeline import Pipeline
 from kpx.config import Settings
+from kpx.kube import Client, load_configuration
+from kpx.sources import Cluster, Manifests, Source
 
 __all__ = ["AgentSettings", "run"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_STOP_SECONDS = 2.0
+"""How long threads may take to end."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,22 +48,32 @@ class AgentSettings:
     """Whether to delete what is programmed when the agent is stopped."""
 
 
-def run(settings: Settings, agent: AgentSettings, paths: Sequence[str]) -> None:
-    """Keeps the node as manifests say until SIGTERM or SIGINT; the rules stay behind.
+class Reader(Protocol):
+    """What follows a source."""
 
-    SIGHUP reads the manifests again.
+    def threads(self, stop: threading.Event) -> list[tuple[str, Callable[[], None]]]:
+        """What is to run, each under its name in a thread of its own, until `stop` is set."""
+
+    def read_again(self) -> None:
+        """Reads everything again soon."""
+
+
+def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
+    """Keeps the node as a source says until SIGTERM or SIGINT; the rules stay behind.
+
+    SIGHUP reads manifests again.
 
     Raises:
         AgentRunning: Another agent programs this node.
         ListenFailed: An address is taken.
-        KpxError: The manifests cannot be read at the start.
+        KpxError: The manifests cannot be read, or there is no cluster to connect to.
     """
     # They are waited for, so that no handler runs in the middle of anything; threads inherit it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         with ExitStack() as stack:
             stack.enter_context(Lock())
-            _run(settings, agent, paths, stack)
+            _run(settings, agent, source, stack)
         if agent.cleanup_on_exit:
             for table in cleanup():
                 _log.info("deleted table `%s`", table)
@@ -63,43 +81,58 @@ def run(settings: Settings, agent: AgentSettings, paths: Sequence[str]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(settings: Settings, agent: AgentSettings, paths: Sequence[str], stack: ExitStack) -> None:
+def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitStack) -> None:
     health = Health(2 * agent.sync_period)
     metrics = Metrics()
     for server in _servers(agent, health, metrics):
         stack.enter_context(server)
     cadence = Cadence(min_period=agent.min_sync_period, sync_period=agent.sync_period)
     pipeline = Pipeline(cadence, health, metrics)
-    follower = Follower(settings, paths, pipeline.provide)
-    follower.read()
+    reader = _reader(settings, source, pipeline, health, metrics)
     stop = threading.Event()
     died: list[BaseException] = []
     main = threading.get_ident()
 
-    def guarded(body: str) -> None:
+    def guarded(body: Callable[[], None]) -> None:
         # A thread that dies of a defect must take the agent with it, to be started anew.
         try:
-            pipeline.run() if body == "pipeline" else follower.run(stop)
+            body()
         except BaseException as failure:
             died.append(failure)
             signal.pthread_kill(main, signal.SIGTERM)
 
     threads = [
-        threading.Thread(target=guarded, args=(name,), name=name, daemon=True)
-        for name in ("pipeline", "manifests")
+        threading.Thread(target=guarded, args=(body,), name=name, daemon=True)
+        for name, body in [("pipeline", pipeline.run), *reader.threads(stop)]
     ]
     for thread in threads:
         thread.start()
     _log.info("started on node `%s`", settings.node_name)
     while signal.sigwait(_SIGNALS) == signal.SIGHUP:
-        follower.read_again()
+        reader.read_again()
     stop.set()
     pipeline.stop()
+    deadline = time.monotonic() + _STOP_SECONDS
     for thread in threads:
-        thread.join()
+        # They are daemons: one that still waits for a connection is left behind.
+        thread.join(max(0.0, deadline - time.monotonic()))
     if died:
         raise died[0]
-    _log.info("stopped; what is programmed stays" if not agent.cleanup_on_exit else "stopped")
+    _log.info("stopped" if agent.cleanup_on_exit else "stopped; what is programmed stays")
+
+
+def _reader(
+    settings: Settings, source: Source, pipeline: Pipeline, health: Health, metrics: Metrics
+) -> Reader:
+    match source:
+        case Manifests(paths):
+            follower = Follower(settings, paths, pipeline.provide)
+            follower.read()
+            return follower
+        case Cluster(kubeconfig=kubeconfig, context=context):
+            client = Client(load_configuration(kubeconfig, context))
+            return Watcher(settings, client, pipeline, health, metrics)
+    raise AssertionError(f"`{source}` is no source that can be followed")
 
 
 def _servers(agent: AgentSettings, health: Health, metrics: Metrics) -> list[HttpServer]:

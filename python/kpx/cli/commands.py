@@ -120,30 +120,28 @@ def plan(
 
 @app.command(
     epilog=_examples(
-        "kpx run -f manifests/ --cluster-cidr 10.244.0.0/16",
+        "kpx run --cluster-cidr 10.244.0.0/16",
+        "kpx run --kubeconfig ~/.kube/config --config /var/lib/kube-proxy/config.conf",
         "kpx run -f services.yaml --healthz-bind-address 127.0.0.1:10256",
-        "kpx run -f manifests/ --config /var/lib/kube-proxy/config.conf --cleanup-on-exit",
     )
 )
 @expanded
 def run(options: NodeOptions, agent: AgentOptions) -> int:
     """Keep this node programmed until stopped: follow changes, and mend what others change.
 
-    SIGTERM leaves the rules in place; SIGHUP reads everything again. One agent runs per node.
+    Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in. SIGTERM
+    leaves the rules in place; SIGHUP reads manifests again. One agent runs per node.
     """
     from kpx.agent import run as run_agent
 
     agent.start_log()
     settings, configuration = _settings(options)
-    if not options.filename:
-        raise ConfigurationInvalid(
-            "`kpx run` follows manifests alone in this version", "pass them with `-f`"
-        )
-    if "-" in options.filename:
+    if "-" in (options.filename or ()):
         raise ConfigurationInvalid(
             "standard input cannot be followed", "pass files or directories with `-f`"
         )
-    run_agent(settings, agent.settings(configuration), options.filename)
+    source = options.source(configuration, settings.node_name)
+    run_agent(settings, agent.settings(configuration), source)
     return ExitCode.DONE
 
 

@@ -1,0 +1,240 @@
+"""Events over loopback HTTP to `kpx run`: `agent_latency SERVICES ENDPOINTS EVENTS SECONDS`.
+
+Serves a cluster, starts the agent beside it, writes watch events, and times each until the
+kernel's ruleset has a new generation, which it gets with the commit. Then sends 1,000 events a
+second for a while, and one burst. Runs in the network namespace it programs.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from . import cases
+
+SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+RATE = 1_000
+"""Events a second of the steady load."""
+
+# <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
+NETLINK_NETFILTER, NFNLGRP_NFTABLES, NFT_MSG_NEWGEN = 12, 7, 15
+
+
+class Commits:
+    """Tells of each commit to the kernel's ruleset."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self._socket.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        self._socket.bind((0, 1 << (NFNLGRP_NFTABLES - 1)))
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until a commit ends, and says whether one did in time."""
+        deadline = time.perf_counter() + seconds
+        while (left := deadline - time.perf_counter()) > 0:
+            self._socket.settimeout(left)
+            try:
+                message = self._socket.recv(1 << 20)
+            except TimeoutError:
+                return False
+            except OSError:  # more than fits was lost
+                return True
+            if _has_generation(message):
+                return True
+        return False
+
+    def drain(self) -> None:
+        """Forgets the commits so far."""
+        while self.wait(0.05):
+            pass
+
+
+def _has_generation(message: bytes) -> bool:
+    offset = 0
+    while offset + 16 <= len(message):
+        length, kind = struct.unpack_from("=IH", message, offset)
+        if kind & 0xFF == NFT_MSG_NEWGEN:
+            return True
+        offset += (length + 3) & ~3 or 16
+    return False
+
+
+class Server:
+    """Serves the lists, and holds the watch of EndpointSlices open."""
+
+    def __init__(self, services: int, endpoints: int) -> None:
+        service_list, slice_list = cases.lists(range(services), endpoints)
+        nodes, cidrs = (
+            json.dumps({"kind": kind, "metadata": {"resourceVersion": "9000"}, "items": []})
+            for kind in ("NodeList", "ServiceCIDRList")
+        )
+        lists = {
+            "/api/v1/services": service_list,
+            SLICES: slice_list,
+            "/api/v1/nodes": nodes.encode(),
+            "/apis/networking.k8s.io/v1/servicecidrs": cidrs.encode(),
+        }
+        self.watch: socket.socket | None = None
+        self.watched = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                url = urlsplit(self.path)
+                if "sendInitialEvents" in url.query:
+                    self.send_error(400)
+                elif "watch=" in url.query:
+                    self.send_response(200)
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    if url.path == SLICES:
+                        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                        server.watch = self.connection
+                        server.watched.set()
+                    threading.Event().wait()
+                else:
+                    body = lists[url.path]
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def send(self, lines: bytes) -> None:
+        """Writes watch events."""
+        assert self.watch is not None
+        self.watch.sendall(b"%x\r\n%s\r\n" % (len(lines), lines))
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("the kernel tells no peak")
+
+
+def main() -> None:
+    """Prints the figures as a JSON object."""
+    services, endpoints, events, seconds = (int(argument) for argument in sys.argv[1:5])
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    server = Server(services, endpoints)
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": {"server": server.url}}],
+        "users": [{"name": "bench", "user": {"token": "bench"}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+    }
+    commits = Commits()
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as kubeconfig:
+        kubeconfig.write(json.dumps(config))
+        kubeconfig.flush()
+        started = time.perf_counter()
+        agent = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "kpx", "run", f"--kubeconfig={kubeconfig.name}"),
+                *(f"--cluster-cidr={cases.CLUSTER_CIDR}", f"--node-name={cases.NODE_NAME}"),
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert commits.wait(60), "nothing was programmed"
+            start_seconds = time.perf_counter() - started
+            print(
+                json.dumps(
+                    _measure(server, commits, agent, services, endpoints, events, seconds)
+                    | {"start_seconds": start_seconds}
+                )
+            )
+        finally:
+            agent.send_signal(signal.SIGTERM)
+            agent.wait(20)
+
+
+def _measure(
+    server: Server,
+    commits: Commits,
+    agent: "subprocess.Popen[bytes]",
+    services: int,
+    endpoints: int,
+    events: int,
+    seconds: int,
+) -> dict[str, object]:
+    assert server.watched.wait(60), "there is no watch"
+    commits.drain()
+
+    def line(number: int) -> bytes:
+        return cases.slice_event(number * 7919 % services, endpoints, number) + b"\n"
+
+    milliseconds = []
+    number = 0
+    for _ in range(events):
+        number += 1
+        event = line(number)
+        began = time.perf_counter()
+        server.send(event)
+        assert commits.wait(10), "an event was not programmed"
+        milliseconds.append((time.perf_counter() - began) * 1e3)
+        # The agent is idle again when the next event comes.
+        time.sleep(0.03)
+    lines = [line(number + n) for n in range(RATE * seconds)]
+    number += len(lines)
+    commits.drain()
+    cpu, began = _cpu(agent.pid), time.perf_counter()
+    for index, event in enumerate(lines):
+        if (ahead := began + index / RATE - time.perf_counter()) > 0:
+            time.sleep(ahead)
+        server.send(event)
+    took = time.perf_counter() - began
+    cpu = _cpu(agent.pid) - cpu
+    lag_began = time.perf_counter()
+    last = lag_began
+    while commits.wait(0.3):
+        last = time.perf_counter()
+    touched = min(5_000, services)
+    burst = b"".join(line(number + n) for n in range(1, touched + 1))
+    commits.drain()
+    burst_began = time.perf_counter()
+    server.send(burst)
+    burst_end = burst_began
+    while commits.wait(1.5):
+        burst_end = time.perf_counter()
+    return {
+        "milliseconds": milliseconds,
+        "events_per_second": len(lines) / took if lines else 0,
+        "cores": cpu / took,
+        "final_lag_seconds": last - lag_began,
+        "burst_seconds": burst_end - burst_began,
+        "peak_bytes": _peak_bytes(agent.pid),
+    }
+
+
+if __name__ == "__main__":
+    main()

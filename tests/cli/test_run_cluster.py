@@ -1,0 +1,301 @@
+"""`kpx run` on a real kernel, watching an API server over HTTP."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.apiserver import ENDPOINT_SLICES, NODES, SERVICES, write_kubeconfig
+from nodes import Node
+from objects import endpoint_slice, service
+from objects import node as node_object
+
+pytestmark = pytest.mark.netns
+
+WAIT_SECONDS = 20
+FETCH = (
+    "import sys, urllib.request as r, urllib.error as e\n"
+    "try: a = r.urlopen(sys.argv[1], timeout=5)\n"
+    "except e.HTTPError as error: a = error\n"
+    "print(a.status, a.read().decode())"
+)
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {what}"
+        time.sleep(0.05)
+
+
+def stamped(item: dict[str, Any], name: str) -> dict[str, Any]:
+    metadata = {**item["metadata"], "name": name, "resourceVersion": "1"}
+    return {**item, "metadata": metadata}
+
+
+def slice_of(*addresses: str, name: str = "web-1") -> dict[str, Any]:
+    return stamped(endpoint_slice("web", *addresses), name)
+
+
+def own_node(**spec: Any) -> dict[str, Any]:
+    return {**stamped(node_object("node"), "node"), "spec": spec}
+
+
+class Server:
+    """An API server on the node that does as it is told."""
+
+    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
+        self.process = process
+        self.url = url
+
+    def tell(self, **command: Any) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
+
+    def send(self, path: str, kind: str, item: dict[str, Any]) -> None:
+        self.tell(send=path, events=[{"type": kind, "object": item}])
+
+
+@contextmanager
+def api_server(node: Node, **objects: list[dict[str, Any]]) -> Iterator[Server]:
+    paths = {"services": SERVICES, "slices": ENDPOINT_SLICES, "nodes": NODES}
+    script = {"objects": {paths[name]: items for name, items in objects.items()}}
+    with subprocess.Popen(
+        [*node.enter, sys.executable, "-m", "agent.watch_server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    ) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(script) + "\n")
+            process.stdin.flush()
+            url = process.stdout.readline().strip()
+            write_kubeconfig(url, node.directory)
+            yield Server(process, url)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def server(node: Node) -> Iterator[Server]:
+    with api_server(
+        node,
+        services=[stamped(service(), "web")],
+        slices=[slice_of("10.0.0.1", "10.0.0.2")],
+        nodes=[own_node()],
+    ) as made:
+        yield made
+
+
+@contextmanager
+def agent(node: Node) -> Iterator["subprocess.Popen[str]"]:
+    environment = {**os.environ, "KUBECONFIG": "kubeconfig", "NODE_NAME": "node"}
+    with subprocess.Popen(
+        [*node.enter, sys.executable, "-m", "kpx", "run"],
+        stderr=subprocess.DEVNULL,
+        cwd=node.directory,
+        env=environment,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def listed(node: Node) -> str:
+    return node.run("nft", "list", "table", "ip", "kpx").stdout
+
+
+def has(node: Node, *addresses: str) -> Callable[[], bool]:
+    return lambda: all(f"{address} . 8080" in listed(node) for address in addresses)
+
+
+def lacks(node: Node, address: str) -> Callable[[], bool]:
+    return lambda: f"{address} . 8080" not in listed(node)
+
+
+def fetch(node: Node, url: str) -> tuple[int, str]:
+    result = node.run(sys.executable, "-c", FETCH, url)
+    status, _, body = result.stdout.partition(" ")
+    return int(status or 0), body
+
+
+def metric(node: Node, name: str) -> float:
+    for line in fetch(node, "http://127.0.0.1:10249/metrics")[1].splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.split()[1])
+    raise AssertionError(f"no metric `{name}`")
+
+
+def test_changes_are_followed(node: Node, server: Server) -> None:
+    with agent(node):
+        eventually(has(node, "10.0.0.1", "10.0.0.2"), "the cluster is programmed")
+        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.1", "10.0.0.3"))
+        eventually(has(node, "10.0.0.3"), "the changed slice is programmed")
+        assert lacks(node, "10.0.0.2")()
+        server.send(SERVICES, "DELETED", stamped(service(), "web"))
+        eventually(lambda: "10.96.0.10" not in listed(node), "the deleted Service is gone")
+
+
+def test_nothing_is_written_before_services_and_slices_are_both_known(node: Node) -> None:
+    with (
+        api_server(node, services=[stamped(service(), "web")], nodes=[own_node()]) as server,
+        agent(node) as process,
+    ):
+        eventually(lambda: listed(node) != "", "an empty cluster of slices is programmed")
+        process.kill()
+        process.wait(10)
+        before = listed(node)
+        server.tell(down=True)
+        with agent(node):
+            eventually(
+                lambda: metric_or_zero(node, 'kpx_watch_failures{resource="services"}') > 0,
+                "the agent has asked",
+            )
+            assert listed(node) == before
+            assert metric(node, "kpx_operations_total") == 0
+            server.tell(down=False)
+            eventually(lambda: metric(node, "kpx_services") == 1, "the agent has caught up")
+            assert metric(node, "kpx_operations_total") == 0
+
+
+def metric_or_zero(node: Node, name: str) -> float:
+    try:
+        return metric(node, name)
+    except (AssertionError, ValueError):
+        return 0.0
+
+
+def test_an_api_server_that_is_gone_for_a_while(node: Node, server: Server) -> None:
+    with agent(node):
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        server.tell(down=True)
+        server.tell(cut=ENDPOINT_SLICES)
+        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.9"))
+        eventually(
+            lambda: metric(node, 'kpx_watch_failures{resource="endpointslices"}') > 0,
+            "the agent has noticed",
+        )
+        assert has(node, "10.0.0.1", "10.0.0.2")(), "what was programmed stays"
+        server.tell(down=False)
+        eventually(has(node, "10.0.0.9"), "what happened meanwhile is programmed")
+        assert lacks(node, "10.0.0.1")()
+
+
+def test_watches_cut_in_the_middle_of_a_line(node: Node, server: Server) -> None:
+    with agent(node):
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        server.tell(cut=ENDPOINT_SLICES)
+        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.7"))
+        eventually(has(node, "10.0.0.7"), "the change behind the cut is programmed")
+        # Resumed, not listed anew.
+        assert metric(node, 'kpx_watch_lists{resource="endpointslices"}') == 1
+
+
+def test_killed_at_random_points_under_load(node: Node, server: Server) -> None:
+    rounds = int(os.environ.get("KPX_KILLS", "5"))
+    for number in range(rounds):
+        with agent(node) as process:
+            began = time.monotonic()
+            # Spread over the start, the first commit and the changes after it.
+            lives = 0.1 + 1.4 * ((number * 37) % 101) / 101
+            change = 0
+            while time.monotonic() - began < lives:
+                change += 1
+                server.send(
+                    ENDPOINT_SLICES,
+                    "MODIFIED",
+                    slice_of("10.0.0.1", f"10.1.{number}.{change % 250 + 1}"),
+                )
+            process.kill()
+            process.wait(10)
+    last = f"10.2.0.{rounds % 250 + 1}"
+    server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.1", last))
+    with agent(node):
+        eventually(has(node, "10.0.0.1", last), "the kernel is as desired")
+        text = listed(node)
+        assert "10.1." not in text
+    desired = [stamped(service(), "web"), slice_of("10.0.0.1", last), own_node()]
+    path = node.write("desired.json", *desired)
+    plan = node.kpx("plan", "-f", path, "--node-name", "node", "--detailed-exitcode")
+    assert plan.returncode == 0, plan.stdout
+
+
+def test_no_change_costs_no_operation(node: Node, server: Server) -> None:
+    with agent(node):
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        eventually(lambda: metric(node, "kpx_operations_total") > 0, "metrics tell of it")
+        before = metric(node, "kpx_operations_total")
+        syncs = metric(node, "kubeproxy_sync_partial_proxy_rules_duration_seconds_count")
+        annotated = slice_of("10.0.0.1", "10.0.0.2")
+        annotated["metadata"]["annotations"] = {"a": "b" * 1_000_000}
+        server.send(ENDPOINT_SLICES, "MODIFIED", annotated)
+        eventually(
+            lambda: (
+                metric(node, "kubeproxy_sync_partial_proxy_rules_duration_seconds_count") > syncs
+            ),
+            "the event was looked at",
+        )
+        assert metric(node, "kpx_operations_total") == before
+
+
+def test_hostile_objects_are_left_out_and_the_rest_is_served(node: Node, server: Server) -> None:
+    ports = [{"name": f"p{n}", "port": n % 65535 + 1, "protocol": "TCP"} for n in range(100_000)]
+    huge = stamped(service("huge", clusterIP="10.96.0.66", clusterIPs=["10.96.0.66"]), "huge")
+    huge["spec"]["ports"] = ports
+    wrong = stamped(service("wrong", clusterIP="10.96.0.67", clusterIPs=["10.96.0.67"]), "wrong")
+    wrong["spec"]["ports"] = [{"port": 10**300, "protocol": "TCP"}]
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    nested = stamped(service("nested", clusterIP="10.96.0.68", clusterIPs=["10.96.0.68"]), "nested")
+    nested["spec"]["externalIPs"] = deep
+    with agent(node) as process:
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        for hostile in (huge, wrong, nested):
+            server.send(SERVICES, "ADDED", hostile)
+        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.5"))
+        eventually(has(node, "10.0.0.5"), "the rest is served")
+        for address in ("10.96.0.66", "10.96.0.67", "10.96.0.68"):
+            assert address not in listed(node)
+        eventually(lambda: metric(node, "kpx_rejections") >= 2, "the metrics tell of it")
+        assert process.poll() is None
+
+
+def test_a_node_about_to_be_deleted_takes_no_more_from_load_balancers(
+    node: Node, server: Server
+) -> None:
+    healthz = "http://127.0.0.1:10256/healthz"
+    with agent(node):
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        assert fetch(node, healthz)[0] == 200
+        taint = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}
+        server.send(NODES, "MODIFIED", own_node(taints=[taint]))
+        eventually(lambda: fetch(node, healthz)[0] == 503, "healthz follows the taint")
+        assert json.loads(fetch(node, healthz)[1])["nodeEligible"] is False
+        assert fetch(node, "http://127.0.0.1:10256/livez")[0] == 200
+
+
+def test_sigterm_ends_it_quickly_and_leaves_the_rules(node: Node, server: Server) -> None:
+    with agent(node) as process:
+        eventually(has(node, "10.0.0.1"), "the cluster is programmed")
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 5
+    assert has(node, "10.0.0.1", "10.0.0.2")()
