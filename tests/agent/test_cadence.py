@@ -14,10 +14,13 @@ def audited(now: float = 0.0, **settings: float) -> Cadence:
     return cadence
 
 
-def test_everything_is_compared_first() -> None:
-    due, work = Cadence().deadline()
+def test_an_audit_is_due_first_and_then_every_second() -> None:
+    cadence = Cadence()
+    due, work = cadence.deadline()
     assert due <= 0
-    assert work is Work.ALL
+    assert work is Work.AUDIT
+    cadence.audited(5.0)
+    assert cadence.deadline() == (6.0, Work.AUDIT)
 
 
 def test_a_change_after_a_pause_is_due_at_once() -> None:
@@ -58,17 +61,28 @@ def test_what_changes_during_work_is_due_after_it() -> None:
     assert work is Work.CHANGES
 
 
-def test_audits_take_a_fiftieth_of_the_time_at_most() -> None:
+def test_reading_everything_takes_a_tenth_of_the_time_at_most() -> None:
     cadence = audited()
+    cadence.finished(Work.ALL, 100.0, 102.0)
+    assert cadence.deadline() == (122.0, Work.AUDIT)
+
+
+def test_what_is_refused_of_single_objects_is_retried_beside_all_else() -> None:
+    cadence = audited(0)
+    cadence.changed(0.1)
     cadence.started()
-    cadence.finished(Work.ALL, 100.0, 100.2)
-    assert cadence.deadline() == (100.2 + 10.0, Work.ALL) or cadence.deadline()[0] > 110
-
-
-def test_an_audit_never_waits_longer_than_the_sync_period() -> None:
-    cadence = audited(sync_period=30)
-    cadence.finished(Work.ALL, 0.0, 5.0)
-    assert cadence.deadline() == (35.0, Work.ALL)
+    cadence.finished(Work.CHANGES, 0.1, 0.1, is_complete=False)
+    retry_at, work = cadence.deadline()
+    assert (round(retry_at, 3), work) == (0.3, Work.RETRY)
+    cadence.changed(0.2)
+    assert cadence.deadline() == (0.2, Work.CHANGES), "it blocks nothing"
+    cadence.started()
+    cadence.finished(Work.CHANGES, 0.2, 0.2, is_complete=False)
+    assert cadence.deadline() == (retry_at, Work.RETRY), "nor is it put off"
+    cadence.finished(Work.RETRY, 0.3, 0.3, is_complete=False)
+    assert round(cadence.deadline()[0], 3) == 0.7
+    cadence.finished(Work.RETRY, 0.7, 0.7)
+    assert cadence.deadline()[1] is Work.AUDIT
 
 
 def test_failures_are_retried_whole_after_a_doubling_pause_within_the_sync_period() -> None:

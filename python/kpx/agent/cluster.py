@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -34,7 +35,8 @@ class Watcher:
         metrics: Metrics,
     ) -> None:
         """Connects nowhere yet."""
-        self._proxier = Proxier(settings.to_core())
+        config = {**json.loads(settings.to_core()), "started_at": time.time()}
+        self._proxier = Proxier(json.dumps(config))
         self._pipeline = pipeline
         self._reflectors = [
             Reflector(client, resource, self._sink(resource, health), on_change=self._changed)

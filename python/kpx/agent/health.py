@@ -57,15 +57,9 @@ class Health:
             self._is_eligible = eligible
 
     @property
-    def last_updated(self) -> float | None:
-        """When everything was last programmed, in seconds since the epoch."""
-        with self._lock:
-            return self._updated
-
-    @property
-    def is_programmed(self) -> bool:
-        """Whether everything was programmed at least once."""
-        return self.last_updated is not None
+    def is_healthy(self) -> bool:
+        """Whether no change has waited for too long, whatever becomes of the node."""
+        return self.livez()[0] == 200
 
     def healthz(self) -> tuple[int, bytes]:
         """The status and the body of /healthz."""

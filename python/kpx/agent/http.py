@@ -29,7 +29,7 @@ class Answer:
 
 
 Pages = Mapping[str, Callable[[], Answer]]
-"""What answers for each path."""
+"""What answers for each path; that of the empty path, for all others."""
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -118,7 +118,7 @@ def _server(address: tuple[str, int], pages: Pages) -> ThreadingHTTPServer:
         timeout = REQUEST_SECONDS
 
         def do_GET(self) -> None:
-            page = pages.get(self.path.partition("?")[0])
+            page = pages.get(self.path.partition("?")[0]) or pages.get("")
             answer = page() if page else Answer(404, b"404 page not found\n")
             try:
                 self.send_response(answer.status)

@@ -16,6 +16,8 @@ __all__ = ["Metrics"]
 _SECONDS: Final = tuple(0.001 * 2**power for power in range(15))
 """Bounds as in kube-proxy's `pkg/proxy/metrics/metrics.go`."""
 
+_PROGRAMMING_SECONDS: Final = (0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30))
+
 
 class Metrics:
     """The metrics of one agent, in a registry of their own."""
@@ -36,6 +38,18 @@ class Metrics:
             "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
             "When everything was last programmed.",
             registry=registry,
+        )
+        self._programming = Histogram(
+            "kubeproxy_network_programming_duration_seconds",
+            "From the change of an endpoint to the kernel.",
+            buckets=_PROGRAMMING_SECONDS,
+            registry=registry,
+        )
+        self._repairs = Counter(
+            "kpx_repairs_total", "Changes that others made and kpx took back.", registry=registry
+        )
+        self._refused = Gauge(
+            "kpx_refused_services", "Services that the kernel refuses.", registry=registry
         )
         self._failures = Counter(
             "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
@@ -83,6 +97,11 @@ class Metrics:
         self._operations.inc(report.operations)
         self._services.set(report.services)
         self._endpoints.set(report.endpoints)
+        self._repairs.inc(report.repairs)
+        self._refused.set(len(report.failures))
+        now = time.time()
+        for changed in report.trigger_times:
+            self._programming.observe(max(0.0, now - changed))
 
     def failed(self) -> None:
         """Programming failed."""

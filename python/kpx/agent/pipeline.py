@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from kpx._core import Plan, Rejection, SyncReport
+from kpx._core import HealthCheck, Rejection, SyncReport
 from kpx.agent.cadence import Cadence, Work
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
@@ -18,19 +18,25 @@ _log = logging.getLogger(__name__)
 
 
 class Core(Protocol):
-    """What plans and writes; `kpx.Proxier` is one."""
+    """What plans and writes; `kpx.Proxier` is one, and says what each method does."""
 
-    def plan(self) -> Plan:
-        """Compares everything with the kernel."""
+    def sync(self, *, full: bool = False) -> SyncReport:
+        """Programs what changed, or the difference to all that is desired."""
 
-    def plan_changes(self) -> Plan:
-        """Plans what changed since the last commit."""
+    def has_changes(self) -> bool:
+        """Whether there is anything to program."""
 
-    def apply(self, plan: Plan) -> SyncReport:
-        """Commits a plan."""
+    def drifted(self) -> bool:
+        """Whether somebody else has written to the kernel."""
+
+    def retry(self) -> int:
+        """Lets the next `sync` try again what the kernel refused."""
 
     def rejections(self) -> Sequence[Rejection]:
         """What is left out."""
+
+    def health_checks(self) -> Sequence[HealthCheck]:
+        """What load balancers ask this node."""
 
 
 class Pipeline:
@@ -42,17 +48,19 @@ class Pipeline:
         health: Health,
         metrics: Metrics,
         *,
+        on_health_checks: Callable[[Sequence[HealthCheck]], None] = lambda _checks: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Does nothing yet, and writes nothing before it is given a core that knows everything."""
         self._cadence = cadence
         self._health = health
         self._metrics = metrics
+        self._on_health_checks = on_health_checks
         self._clock = clock
         self._core: Core | None = None
         self._is_new = False
         self._stopped = False
-        self._rejected: frozenset[tuple[str, str, str]] = frozenset()
+        self._told: frozenset[tuple[str, str, str, str]] = frozenset()
         self._wake = threading.Condition()
 
     def provide(self, core: Core) -> None:
@@ -91,27 +99,40 @@ class Pipeline:
                 return
             _, work = self._cadence.deadline()
             if self._is_new:
-                work = Work.ALL
-            is_new, self._is_new = self._is_new, False
-            self._cadence.started()
+                self._is_new, work = False, Work.ALL
+            if work is not Work.AUDIT:
+                self._cadence.started()
         try:
-            report = self._commit(core, work, is_new)
+            if work is Work.AUDIT:
+                if not core.drifted():
+                    with self._wake:
+                        self._cadence.audited(self._clock())
+                    return
+                work = Work.ALL
+            if work is Work.CHANGES and not core.has_changes():
+                self._health.updated()
+                self._tell(core, ())
+                return
+            if work is Work.RETRY:
+                core.retry()
+            report = core.sync(full=work is Work.ALL)
         except (ObserveFailed, CommitFailed) as failure:
             self._fail(failure)
             return
+        self._finish(core, work, report, began)
+
+    def _finish(self, core: Core, work: Work, report: SyncReport, began: float) -> None:
         now = self._clock()
         with self._wake:
-            self._cadence.finished(work, began, now)
+            is_complete = not (report.failures or report.prune_pending)
+            self._cadence.finished(work, began, now, is_complete=is_complete)
         self._health.updated()
         self._metrics.synced(work, report, now - began)
-        self._tell_rejections(core)
-
-    def _commit(self, core: Core, work: Work, is_new: bool) -> SyncReport:
-        plan = core.plan() if work is Work.ALL else core.plan_changes()
-        if work is Work.ALL and not is_new and plan:
-            # What changed since the last commit may be among it.
-            _log.info("the kernel differs from what is desired; repairing: %d changes", len(plan))
-        return core.apply(plan)
+        if report.repairs:
+            _log.warning("repaired %d changes that others made", report.repairs)
+        refused = [("refused by the kernel", f.kind, f.name, f.reason) for f in report.failures]
+        self._tell(core, refused)
+        self._on_health_checks(core.health_checks())
 
     def _pause(self) -> float | None:
         """Seconds until something is due; 0 if it is now, `None` if nothing will be."""
@@ -132,10 +153,13 @@ class Pipeline:
         hint = f" ({failure.hint})" if failure.hint else ""
         _log.error("cannot program the kernel: %s%s; trying again", failure, hint)
 
-    def _tell_rejections(self, core: Core) -> None:
+    def _tell(self, core: Core, refused: Sequence[tuple[str, str, str, str]]) -> None:
+        """Names, once each, what is left out and what the kernel refused."""
         rejections = core.rejections()
-        found = frozenset((one.kind, one.name, one.reason) for one in rejections)
-        for kind, name, reason in sorted(found - self._rejected):
-            _log.warning("rejected: %s `%s`: %s", kind, name, reason)
-        self._rejected = found
+        found = frozenset(
+            [("rejected", one.kind, one.name, one.reason) for one in rejections] + list(refused)
+        )
+        for act, kind, name, reason in sorted(found - self._told):
+            _log.warning("%s: %s `%s`: %s", act, kind, name, reason)
+        self._told = found
         self._metrics.rejected(len(rejections))

@@ -13,6 +13,7 @@ from kpx._core import cleanup
 from kpx.agent.cadence import Cadence
 from kpx.agent.cluster import Watcher
 from kpx.agent.health import Health
+from kpx.agent.health_checks import HealthCheckServers
 from kpx.agent.http import Answer, HttpServer
 from kpx.agent.lock import Lock
 from kpx.agent.manifests import Follower
@@ -43,7 +44,7 @@ class AgentSettings:
     min_sync_period: float = 0.0
     """The least seconds between two commits."""
     sync_period: float = 30.0
-    """The most seconds between two comparisons of everything with the kernel."""
+    """The most seconds between two attempts; a change may wait for twice that to be healthy."""
     cleanup_on_exit: bool = False
     """Whether to delete what is programmed when the agent is stopped."""
 
@@ -87,7 +88,8 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
     for server in _servers(agent, health, metrics):
         stack.enter_context(server)
     cadence = Cadence(min_period=agent.min_sync_period, sync_period=agent.sync_period)
-    pipeline = Pipeline(cadence, health, metrics)
+    health_checks = stack.enter_context(HealthCheckServers(health))
+    pipeline = Pipeline(cadence, health, metrics, on_health_checks=health_checks.serve)
     reader = _reader(settings, source, pipeline, health, metrics)
     stop = threading.Event()
     died: list[BaseException] = []

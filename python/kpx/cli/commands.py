@@ -238,6 +238,19 @@ def controller(
     return ExitCode.REJECTED if publication.rejected else ExitCode.DONE
 
 
+@app.command(epilog=_examples("kpx status", "kpx status -o json"))
+def status(
+    output: Annotated[
+        DataOutput, typer.Option("--output", "-o", help="How to write it to stdout.")
+    ] = DataOutput.TEXT,
+) -> int:
+    """Say what the kernel holds of kpx, and whether it holds together; changes nothing."""
+    from kpx.cli.status import write
+
+    write(Proxier('{"node_name": "any"}').status(), output)
+    return ExitCode.DONE
+
+
 @app.command(epilog=_examples("kpx cleanup"))
 def cleanup() -> int:
     """Delete every table that kpx made, and nothing else."""

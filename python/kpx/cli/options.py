@@ -188,7 +188,7 @@ class AgentOptions:
         typer.Option(
             metavar="SECONDS",
             min=1,
-            help="Compare everything with the kernel at least this often. Default: 30.",
+            help="The most time between two attempts at what fails. Default: 30.",
         ),
     ] = None
     cleanup_on_exit: Annotated[

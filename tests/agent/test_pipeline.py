@@ -1,0 +1,149 @@
+"""The pipeline over a core that does as it is told, with a clock that stands still."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from kpx._core import HealthCheck, Rejection, SyncReport
+from kpx.agent.cadence import Cadence
+from kpx.agent.health import Health
+from kpx.agent.metrics import Metrics
+from kpx.agent.pipeline import Pipeline
+from kpx.errors import CommitFailed
+
+
+@dataclass
+class Report:
+    failures: list[Any] = field(default_factory=list)
+    prune_pending: bool = False
+    repairs: int = 0
+    operations: int = 0
+    services: int = 0
+    endpoints: int = 0
+    trigger_times: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Failure:
+    kind: str = "Service"
+    name: str = "default/web"
+    reason: str = "no"
+
+
+@dataclass
+class Core:
+    calls: list[str] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    changes: bool = True
+    drift: bool = False
+    error: CommitFailed | None = None
+
+    def sync(self, *, full: bool = False) -> SyncReport:
+        self.calls.append("full" if full else "changes")
+        if self.error:
+            raise self.error
+        report = self.reports.pop(0) if self.reports else Report()
+        return cast(SyncReport, report)
+
+    def has_changes(self) -> bool:
+        return self.changes
+
+    def drifted(self) -> bool:
+        self.calls.append("audit")
+        return self.drift
+
+    def retry(self) -> int:
+        self.calls.append("retry")
+        return 1
+
+    def rejections(self) -> list[Rejection]:
+        return []
+
+    def health_checks(self) -> list[HealthCheck]:
+        return []
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.health = Health(60, clock=lambda: self.now)
+        self.pipeline = Pipeline(Cadence(), self.health, Metrics(), clock=lambda: self.now)
+        self.core = Core()
+
+    def step(self, seconds: float = 0.0) -> list[str]:
+        """What one step does after a while."""
+        self.now += seconds
+        self.core.calls.clear()
+        self.pipeline.step()
+        return list(self.core.calls)
+
+
+def started() -> Rig:
+    rig = Rig()
+    rig.pipeline.provide(rig.core)
+    assert rig.step() == ["full"]
+    return rig
+
+
+def test_nothing_happens_before_everything_is_known() -> None:
+    rig = Rig()
+    rig.pipeline.changed()
+    assert rig.step() == []
+
+
+def test_a_change_is_programmed_without_reading_the_kernel() -> None:
+    rig = started()
+    rig.now += 0.5
+    rig.pipeline.changed()
+    assert rig.step() == ["changes"]
+
+
+def test_what_is_no_change_is_not_planned() -> None:
+    rig = started()
+    rig.core.changes = False
+    rig.now += 0.5
+    rig.pipeline.changed()
+    assert rig.step() == []
+    rig.now += 1000
+    assert rig.health.healthz()[0] == 200
+
+
+def test_an_audit_reads_the_kernel_only_if_somebody_else_wrote() -> None:
+    rig = started()
+    assert rig.step(1) == ["audit"]
+    rig.core.drift = True
+    assert rig.step(1) == ["audit", "full"]
+
+
+def test_a_refused_service_is_tried_again_and_blocks_nothing() -> None:
+    rig = started()
+    rig.now += 0.5
+    rig.core.reports = [Report(failures=[Failure()]), Report(failures=[Failure()])]
+    rig.pipeline.changed()
+    assert rig.step() == ["changes"]
+    assert rig.step(0.2) == ["retry", "changes"]
+    rig.pipeline.changed()
+    assert rig.step(0.05) == ["changes"]
+
+
+def test_what_is_to_be_pruned_is_tried_again() -> None:
+    rig = started()
+    rig.now += 0.5
+    rig.core.reports = [Report(prune_pending=True)]
+    rig.pipeline.changed()
+    assert rig.step() == ["changes"]
+    assert rig.step(0.2) == ["retry", "changes"]
+
+
+def test_a_failed_commit_is_tried_again_whole_and_makes_unhealthy_if_it_lasts() -> None:
+    rig = started()
+    rig.now += 0.5
+    rig.core.error = CommitFailed("no permission")
+    rig.pipeline.changed()
+    assert rig.step() == ["changes"]
+    assert rig.step(0.2) == ["full"]
+    assert rig.health.healthz()[0] == 200
+    rig.now += 60
+    assert rig.health.healthz()[0] == 503
+    rig.core.error = None
+    assert rig.step() == ["full"]
+    assert rig.health.healthz()[0] == 200
