@@ -15,6 +15,10 @@ settings.register_profile("kpx", deadline=None)
 settings.load_profile("kpx")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="rewrite what the scenario files expect")
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node of its own for one test."""

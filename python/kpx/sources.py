@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from kpx import kube, manifests
 from kpx._core import Proxier
 from kpx.endpointslices import (
+    Endpoints,
     EndpointSlice,
     Node,
     ObjectInvalid,
@@ -168,6 +169,7 @@ class Workload:
     nodes: dict[str, Node] | None
     """By name; `None` if nothing is known of Nodes."""
     slices: list[EndpointSlice]
+    endpoints: list[Endpoints]
     rejected: list[Rejected]
 
     @classmethod
@@ -178,7 +180,7 @@ class Workload:
             ManifestUnreadable: A frame is no JSON object.
         """
         objects: dict[str, list[dict[str, Any]]] = {
-            kind: [] for kind in ("Service", "Pod", "Node", "EndpointSlice")
+            kind: [] for kind in ("Service", "Pod", "Node", "EndpointSlice", "Endpoints")
         }
         for frame in frames:
             for item in _items(_document(frame)):
@@ -192,6 +194,7 @@ class Workload:
             pods=PodIndex(_converted(objects["Pod"], Pod.from_object, rejected)),
             nodes={node.name: node for node in nodes} or None,
             slices=_converted(objects["EndpointSlice"], EndpointSlice.from_object, rejected),
+            endpoints=_converted(objects["Endpoints"], Endpoints.from_object, rejected),
             rejected=rejected,
         )
 

@@ -84,6 +84,12 @@ def test_the_limit_per_slice_is_taken() -> None:
     assert len(list(yaml.safe_load_all(done.stdout))) == 2
 
 
+def test_endpoints_come_beside_the_slices() -> None:
+    done = kpx("--once", "-f", "-", "--endpoints", stdin=WEB)
+    kinds = [printed["kind"] for printed in yaml.safe_load_all(done.stdout)]
+    assert kinds == ["EndpointSlice", "Endpoints"]
+
+
 def test_objects_that_are_left_out_are_named() -> None:
     lost = pod("lost", "10.0.0.3", node_name="gone")
     broken = service("broken", publishNotReadyAddresses="yes")

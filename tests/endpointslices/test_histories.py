@@ -96,7 +96,7 @@ def test_a_reconcile_of_its_own_output_writes_nothing(
 
 
 @given(history)
-def test_no_endpoint_is_ever_in_no_slice_between_two_writes(
+def test_p9_no_endpoint_is_ever_in_no_slice_between_two_writes(
     history: list[tuple[Object, dict[int, Object]]],
 ) -> None:
     cluster = Cluster()

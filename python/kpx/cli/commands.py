@@ -219,11 +219,16 @@ def controller(
     max_endpoints_per_slice: Annotated[
         int, typer.Option(min=1, max=1000, help="How many endpoints are added to one slice.")
     ] = MAX_ENDPOINTS_PER_SLICE,
+    with_endpoints: Annotated[
+        bool, typer.Option("--endpoints", help="Publish Endpoints beside the slices.")
+    ] = False,
     output: Annotated[
         ObjectOutput, typer.Option("--output", "-o", help="How to write the slices to stdout.")
     ] = ObjectOutput.YAML,
 ) -> int:
     """Print the EndpointSlices that Services should have, from the Pods they select.
+
+    Hand-made Endpoints of Services without a selector are mirrored.
 
     Slices among the manifests are taken for those that exist: they are kept and filled as the
     controller would. Nothing is written to a cluster.
@@ -232,7 +237,8 @@ def controller(
         raise ConfigurationInvalid(
             "this version has no controller that goes on running", "pass `--once`"
         )
-    publication = publish_once(filename, Policy(managed_by, max_endpoints_per_slice))
+    policy = Policy(managed_by, max_endpoints_per_slice)
+    publication = publish_once(filename, policy, with_endpoints=with_endpoints)
     write_slices(publication, output)
     report.rejections(publication.rejected)
     return ExitCode.REJECTED if publication.rejected else ExitCode.DONE

@@ -19,8 +19,8 @@ class ObjectOutput(str, Enum):
 
 
 def write(publication: Publication, output: ObjectOutput) -> None:
-    """Writes the slices as manifests that kpx and kubectl read: YAML documents, or one list."""
-    objects = [one.to_object() for one in publication.slices]
+    """Writes objects as manifests that kpx and kubectl read: YAML documents, or one list."""
+    objects = publication.objects
     if output is ObjectOutput.YAML and objects:
         yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, explicit_start=True)
         return

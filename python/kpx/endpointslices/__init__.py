@@ -5,6 +5,8 @@ has them.
 """
 
 from kpx.endpointslices.fields import ObjectInvalid
+from kpx.endpointslices.legacy import legacy_endpoints
+from kpx.endpointslices.mirroring import Endpoints, mirror, mirroring_managed_by
 from kpx.endpointslices.naming import named
 from kpx.endpointslices.objects import Node, Pod, Service
 from kpx.endpointslices.reconciler import (
@@ -12,6 +14,7 @@ from kpx.endpointslices.reconciler import (
     MAX_ENDPOINTS_PER_SLICE,
     Policy,
     Reconciliation,
+    is_published,
     reconcile,
 )
 from kpx.endpointslices.selection import PodIndex
@@ -25,6 +28,7 @@ __all__ = [
     "MAX_ENDPOINTS_PER_SLICE",
     "Endpoint",
     "EndpointSlice",
+    "Endpoints",
     "ExpectationTracker",
     "Node",
     "ObjectInvalid",
@@ -35,6 +39,10 @@ __all__ = [
     "Service",
     "SlicePlan",
     "TriggerTimeTracker",
+    "is_published",
+    "legacy_endpoints",
+    "mirror",
+    "mirroring_managed_by",
     "named",
     "reconcile",
 ]

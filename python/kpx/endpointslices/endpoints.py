@@ -10,7 +10,15 @@ from kpx.endpointslices.hints import hints
 from kpx.endpointslices.objects import Node, Pod, Service
 from kpx.endpointslices.slices import Endpoint
 
-__all__ = ["AddressType", "address_types", "addresses", "endpoint", "should_publish"]
+__all__ = [
+    "AddressType",
+    "address_types",
+    "addresses",
+    "endpoint",
+    "family_of",
+    "parse_address",
+    "should_publish",
+]
 
 AddressType: TypeAlias = Literal["IPv4", "IPv6"]
 
@@ -35,14 +43,16 @@ def address_types(service: Service) -> list[AddressType]:
         return [family for family in ("IPv4", "IPv6") if family in service.ip_families]
     if service.is_headless:
         return ["IPv4", "IPv6"]
-    families = [_family(address) for text in service.cluster_ips if (address := _parse(text))]
+    families = [
+        family_of(address) for text in service.cluster_ips if (address := parse_address(text))
+    ]
     return list(dict.fromkeys(families))
 
 
 def addresses(pod: Pod, family: AddressType) -> list[str]:
     """The addresses of a Pod that are of a family, in canonical form."""
-    parsed = [address for text in pod.addresses if (address := _parse(text))]
-    return [str(address) for address in parsed if _family(address) == family]
+    parsed = [address for text in pod.addresses if (address := parse_address(text))]
+    return [str(address) for address in parsed if family_of(address) == family]
 
 
 def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType) -> Endpoint | None:
@@ -79,7 +89,7 @@ def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType)
     )
 
 
-def _parse(text: str) -> IPv4Address | IPv6Address | None:
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     """Reads an address as Go's `ParseIPSloppy` does: leading zeros of IPv4 are decimal."""
     if ":" not in text:
         text = ".".join(part.lstrip("0") or part[-1:] for part in text.split("."))
@@ -89,5 +99,6 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _family(address: IPv4Address | IPv6Address) -> AddressType:
+def family_of(address: IPv4Address | IPv6Address) -> AddressType:
+    """The family of an address, in the words of EndpointSlices."""
     return "IPv4" if isinstance(address, IPv4Address) else "IPv6"

@@ -84,8 +84,9 @@ def reconcile(
     # A slice on its way out neither holds endpoints for us nor needs another deletion.
     present = [one for one in existing if not one.is_deleted]
     selected = list(pods)
-    owned = [one for one in present if one.owner_uid == service.uid]
-    foreign = [one for one in present if one.owner_uid != service.uid]
+    owner = ("Service", service.uid)
+    owned = [one for one in present if (one.owner_kind, one.owner_uid) == owner]
+    foreign = [one for one in present if (one.owner_kind, one.owner_uid) != owner]
     families = address_types(service) if is_published(service) else []
     packing = Packing(delete=[one for one in owned if one.address_type not in families])
     without_node: list[Pod] = []

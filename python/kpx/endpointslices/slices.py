@@ -143,8 +143,10 @@ class EndpointSlice:
     resource_version: str = ""
     generation: int = 0
     annotations: Mapping[str, str] = field(default_factory=dict)
+    owner_kind: str = "Service"
+    """What owns it: a Service, or Endpoints that it mirrors."""
     owner_uid: str = ""
-    """The UID of the Service that owns it; empty if none does."""
+    """The UID of its owner; empty if nothing owns it."""
     is_deleted: bool = False
     """Whether a deletion timestamp is set."""
 
@@ -166,12 +168,14 @@ class EndpointSlice:
             ObjectInvalid: A field that is used has the wrong type.
         """
         metadata = mapping(endpoint_slice, "metadata")
-        owners = [
-            text(owner, "uid")
-            for owner in mappings(metadata, "ownerReferences")
-            if (owner.get("apiVersion"), owner.get("kind"), owner.get("controller"))
-            == ("v1", "Service", True)
-        ]
+        owner: Object = next(
+            (
+                owner
+                for owner in mappings(metadata, "ownerReferences")
+                if owner.get("apiVersion") == "v1" and owner.get("controller") is True
+            ),
+            {},
+        )
         if not text(metadata, "name"):
             raise ObjectInvalid("`metadata.name` is missing")
         return cls(
@@ -182,7 +186,8 @@ class EndpointSlice:
             generation=number(metadata, "generation"),
             labels=texts(metadata, "labels"),
             annotations=texts(metadata, "annotations"),
-            owner_uid=owners[0] if owners else "",
+            owner_kind=text(owner, "kind") or "Service",
+            owner_uid=text(owner, "uid"),
             is_deleted=bool(text(metadata, "deletionTimestamp")),
             address_type=text(endpoint_slice, "addressType"),
             ports=port_map_key(
@@ -213,7 +218,7 @@ class EndpointSlice:
             metadata["ownerReferences"] = [
                 {
                     "apiVersion": "v1",
-                    "kind": "Service",
+                    "kind": self.owner_kind,
                     "name": self.service_name,
                     "uid": self.owner_uid,
                     "controller": True,
