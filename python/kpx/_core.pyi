@@ -8,6 +8,8 @@ from typing import final
 from typing_extensions import Self
 
 __all__ = [
+    "DnsServer",
+    "DnsStore",
     "EventReport",
     "FeedReport",
     "HealthCheck",
@@ -332,6 +334,72 @@ class Proxier:
 
     def dump(self) -> str:
         """The tables of kpx as the kernel holds them, as `nft` text."""
+
+@final
+class DnsStore:
+    """What the cluster says, and the DNS names it makes. A change counts when the call returns."""
+
+    def __new__(cls, config: str) -> Self:
+        """Makes a store that knows nothing yet.
+
+        `config` is a JSON object: `zone` (string), `ttl` (seconds), `reverse_zones` (list of
+        strings), `addresses` (the name server's own, a list of strings). Raises
+        `kpx.errors.ConfigurationInvalid`.
+        """
+
+    def feed(self, frame: bytes) -> FeedReport:
+        """Takes in one JSON document, as `Proxier.feed` does."""
+
+    def feed_event(self, line: bytes) -> EventReport:
+        """Takes in one line of a watch, as `Proxier.feed_event` does."""
+
+    def begin_replace(self, kind: str) -> None:
+        """Begins a new list of a kind; what is known stays until it ends."""
+
+    def end_replace(self, kind: str) -> None:
+        """Ends a new list of a kind: what did not come since is gone."""
+
+    def complete(self) -> None:
+        """Says that everything came. Until then, what is not known is answered with SERVFAIL."""
+
+    def services_without_slices(self) -> list[str]:
+        """`namespace/name` of the Services that have a selector but no EndpointSlice."""
+
+    def rejections(self) -> list[Rejection]:
+        """Every object, or part of one, that is left out."""
+
+    def query(self, name: str, record_type: str) -> str:
+        """What a question would be answered with, as a JSON object.
+
+        Keys: `rcode`; `answer`, `authority` and `additional`, lists of records with `name`, `ttl`,
+        `type`, `data` and `endpoint` (an address, or null); `services`, a list of
+        `namespace/name`. Raises `kpx.errors.QuestionInvalid`.
+        """
+
+    def records(self, zone: str) -> list[tuple[str, int, str, list[str]]]:
+        """Every record set of a zone as `(name, ttl, type, data)`, the SOA record first.
+
+        Raises `kpx.errors.QuestionInvalid`.
+        """
+
+@final
+class DnsServer:
+    """Answers questions over UDP and TCP from a store, on threads of its own."""
+
+    def __new__(cls, store: DnsStore, address: str, threads: int) -> Self:
+        """Listens on `address:port`; on port 0, on a free one. Raises `kpx.errors.ListenFailed`."""
+
+    def address(self) -> str | None:
+        """Where it listens, as `address:port`; `None` if it is stopped."""
+
+    def answers(self) -> list[tuple[str, int]]:
+        """How many answers there were of each outcome, such as `("NXDOMAIN", 3)`."""
+
+    def dropped(self) -> int:
+        """How many messages were not answered, because there was nothing to answer to."""
+
+    def stop(self) -> None:
+        """Stops answering, and waits for it."""
 
 def cleanup() -> list[str]:
     """Deletes every table that kpx made and nothing else.

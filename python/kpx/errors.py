@@ -15,6 +15,7 @@ __all__ = [
     "ListenFailed",
     "ManifestUnreadable",
     "ObserveFailed",
+    "QuestionInvalid",
     "YamlInvalid",
 ]
 
@@ -60,6 +61,14 @@ class DecodeFailed(KpxError):
 
 class ObserveFailed(KpxError):
     """The kernel's tables could not be read. Nothing was written."""
+
+
+class ListenFailed(KpxError):
+    """A server could not listen on its address."""
+
+
+class QuestionInvalid(KpxError):
+    """A name, a record type or an address of a DNS question is none."""
 
 
 class ExplainFailed(KpxError):

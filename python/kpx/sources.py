@@ -1,4 +1,4 @@
-"""Where objects come from: manifests or a cluster, fed whole to a `Proxier`.
+"""Where objects come from: manifests or a cluster, fed whole to the core.
 
 Nothing is planned before everything is read, so that a source that cannot be read programs nothing.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from kpx import kube, manifests
-from kpx._core import Proxier
+from kpx._core import FeedReport, Rejection
 from kpx.endpointslices import (
     Endpoints,
     EndpointSlice,
@@ -28,6 +28,7 @@ from kpx.manifests import Frame
 
 __all__ = [
     "Cluster",
+    "Fed",
     "Loaded",
     "Manifests",
     "Rejected",
@@ -59,11 +60,27 @@ class Loaded:
     """What the reader should know though nothing is wrong with any object."""
 
 
+class Fed(Protocol):
+    """What takes in objects: the `Proxier` of a node, or the `DnsStore` of a name server."""
+
+    def feed(self, frame: bytes, /) -> FeedReport:
+        """Takes in one JSON document."""
+        ...
+
+    def services_without_slices(self) -> list[str]:
+        """The Services that have a selector but no EndpointSlice."""
+        ...
+
+    def rejections(self) -> list[Rejection]:
+        """Every object, or part of one, that is left out."""
+        ...
+
+
 class Source(Protocol):
     """Something that holds Services and their endpoints."""
 
-    def load(self, proxier: Proxier) -> Loaded:
-        """Feeds everything it holds to a proxier.
+    def load(self, proxier: Fed) -> Loaded:
+        """Feeds everything it holds.
 
         Raises:
             KpxError: Something of it cannot be read. The proxier may then know a part of it.
@@ -77,7 +94,7 @@ class Manifests:
 
     paths: Sequence[str]
 
-    def load(self, proxier: Proxier) -> Loaded:
+    def load(self, proxier: Fed) -> Loaded:
         """Feeds the files, and the slices of Services that come with Pods instead of slices."""
         loaded = Loaded()
         accepted = 0
@@ -110,7 +127,7 @@ class Cluster:
     kubeconfig: str | None = None
     context: str | None = None
 
-    def load(self, proxier: Proxier) -> Loaded:
+    def load(self, proxier: Fed) -> Loaded:
         """Feeds the lists that a node needs."""
         loaded = Loaded()
         client = kube.Client(kube.load_configuration(self.kubeconfig, self.context))
@@ -127,7 +144,7 @@ class Cluster:
         return loaded
 
 
-def _require_kinds(proxier: Proxier, loaded: Loaded) -> None:
+def _require_kinds(proxier: Fed, loaded: Loaded) -> None:
     """Refuses manifests that hold objects but none that kpx knows, such as an error message.
 
     They would otherwise mean that there are no Services, and unprogram the node.
@@ -142,9 +159,7 @@ def _require_kinds(proxier: Proxier, loaded: Loaded) -> None:
         )
 
 
-def _feed_slices(
-    proxier: Proxier, frames: Sequence[Frame], names: set[str], loaded: Loaded
-) -> None:
+def _feed_slices(proxier: Fed, frames: Sequence[Frame], names: set[str], loaded: Loaded) -> None:
     """Feeds the slices that the EndpointSlice controller would have made for some Services."""
     workload = Workload.of(frames)
     # The core itself rejects Services and Nodes, and names them.

@@ -9,6 +9,7 @@ import typer
 from kpx import report
 from kpx._core import Proxier, Rejection, __version__
 from kpx._core import cleanup as delete_tables
+from kpx.cli import dns
 from kpx.cli.controller import ObjectOutput
 from kpx.cli.controller import write as write_slices
 from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(dns.app)
 
 
 def execute(arguments: Sequence[str]) -> int:

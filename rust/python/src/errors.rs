@@ -1,5 +1,6 @@
 //! Errors of the core as Python exceptions of `kpx.errors`.
 
+use kpx_dns::{ServerError, ZoneConfigError};
 use kpx_nftables::{CommitError, ObserveError};
 use kpx_proxy::explain::ExplainError;
 use kpx_proxy::{ApplyError, ConfigError, DecodeError, SyncError, error_chain};
@@ -9,7 +10,9 @@ import_exception!(kpx.errors, CommitFailed);
 import_exception!(kpx.errors, ConfigurationInvalid);
 import_exception!(kpx.errors, DecodeFailed);
 import_exception!(kpx.errors, ExplainFailed);
+import_exception!(kpx.errors, ListenFailed);
 import_exception!(kpx.errors, ObserveFailed);
+import_exception!(kpx.errors, QuestionInvalid);
 
 pub(crate) fn configuration_invalid(error: &ConfigError) -> PyErr {
     ConfigurationInvalid::new_err((error_chain(error), None::<&str>))
@@ -44,4 +47,16 @@ pub(crate) fn apply_failed(error: &ApplyError<CommitError>) -> PyErr {
         _ => None,
     };
     CommitFailed::new_err((error_chain(error), hint))
+}
+
+pub(crate) fn dns_invalid(error: &ZoneConfigError) -> PyErr {
+    ConfigurationInvalid::new_err((error_chain(error), None::<&str>))
+}
+
+pub(crate) fn listen_failed(error: &ServerError) -> PyErr {
+    ListenFailed::new_err((error_chain(error), None::<&str>))
+}
+
+pub(crate) fn question_invalid(message: &str) -> PyErr {
+    QuestionInvalid::new_err((message.to_owned(), None::<&str>))
 }

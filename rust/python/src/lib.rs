@@ -4,6 +4,7 @@
 //! docstrings, in `python/kpx/_core.pyi`.
 
 mod cleanup;
+mod dns;
 mod errors;
 mod kernel;
 mod plan;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use crate::cleanup::cleanup;
+    #[pymodule_export]
+    use crate::dns::{PyDnsServer, PyDnsStore};
     #[pymodule_export]
     use crate::plan::PyPlan;
     #[pymodule_export]

@@ -25,6 +25,7 @@ pub(super) struct EndpointSliceObject {
 struct SliceEndpoint {
     addresses: Option<First<SmolStr>>,
     conditions: Option<Conditions>,
+    hostname: Option<SmolStr>,
     node_name: Option<SmolStr>,
     hints: Option<Hints>,
 }
@@ -73,7 +74,8 @@ impl ApiObject for EndpointSliceObject {
     ) -> Result<Content, Reason> {
         let labels = self.metadata.labels();
         let service_name = labels.service_name.clone().unwrap_or_default();
-        if service_name.is_empty() || labels.headless.0 {
+        let is_headless = labels.headless.0;
+        if service_name.is_empty() {
             return Ok(Content::Irrelevant);
         }
         let is_ipv4 = match self.address_type.as_deref() {
@@ -94,6 +96,7 @@ impl ApiObject for EndpointSliceObject {
                 name: service_name,
             },
             name,
+            is_headless,
             ports: interpret_ports("ports", self.ports.unwrap_or_default(), left_out)?,
             endpoints: interpret_endpoints(self.endpoints.unwrap_or_default(), is_ipv4, left_out),
             last_change_trigger_time: self.metadata.take_trigger_time(),
@@ -159,6 +162,10 @@ fn interpret_endpoints(
         let hints = endpoint.hints.unwrap_or_default();
         interpreted.push(Endpoint {
             address,
+            hostname: endpoint
+                .hostname
+                .filter(|name| !name.is_empty())
+                .map(Box::new),
             node_name: endpoint.node_name.filter(|name| !name.is_empty()),
             ready: conditions.ready.unwrap_or(true),
             serving: conditions.serving.unwrap_or(true),

@@ -72,6 +72,7 @@ impl ApiObject for EndpointsObject {
                         name: format!("{}-{index}-{family}", name.name).into(),
                     },
                     service: name.clone(),
+                    is_headless: false,
                     ports: ports.clone(),
                     endpoints,
                     last_change_trigger_time: trigger_time.clone(),
@@ -116,6 +117,7 @@ impl Subset {
 fn endpoint(address: IpAddr, node_name: Option<SmolStr>, ready: bool) -> Endpoint {
     Endpoint {
         address,
+        hostname: None,
         node_name: node_name.filter(|name| !name.is_empty()),
         ready,
         serving: ready,

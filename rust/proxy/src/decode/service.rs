@@ -43,6 +43,7 @@ struct Spec {
     service_type: Option<SmolStr>,
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<SmolStr>,
+    external_name: Option<SmolStr>,
     #[serde(rename = "clusterIPs")]
     cluster_ips: Option<Vec<SmolStr>>,
     #[serde(rename = "externalIPs")]
@@ -109,14 +110,18 @@ impl ApiObject for ServiceObject {
         let spec = self.spec.unwrap_or_default();
         let is_external_name = spec.service_type.as_deref() == Some("ExternalName");
         let is_for_another_proxy = self.metadata.labels().service_proxy_name.0;
-        if is_for_another_proxy || is_external_name || spec.is_headless() {
-            return Ok(Content::Irrelevant);
-        }
+        let has_no_address = is_external_name || spec.is_headless();
         let external_traffic_policy = spec.external_traffic_policy();
         let service = Service {
             name,
             created: self.metadata.creation_timestamp.unwrap_or_default(),
-            cluster_ips: spec.cluster_ips()?,
+            is_proxied: !is_for_another_proxy && !has_no_address,
+            external_name: spec.external_name.clone().filter(|_| is_external_name),
+            cluster_ips: if has_no_address {
+                SmallVec::new()
+            } else {
+                spec.cluster_ips()?
+            },
             external_ips: spec.external_ips(left_out),
             load_balancer_ips: self
                 .status

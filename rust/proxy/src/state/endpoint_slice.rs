@@ -22,6 +22,8 @@ pub struct EndpointPort {
 pub struct Endpoint {
     /// The first of its addresses; the others are never used by a proxy.
     pub address: IpAddr,
+    /// The host name it has within its Service, for DNS. Few have one, so it costs a pointer.
+    pub hostname: Option<Box<SmolStr>>,
     /// The node the endpoint is on, if known.
     pub node_name: Option<SmolStr>,
     /// Whether it takes new connections; true where the API says nothing.
@@ -50,6 +52,8 @@ pub struct EndpointSlice {
     pub name: NamespacedName,
     /// The Service it belongs to (label `kubernetes.io/service-name`).
     pub service: NamespacedName,
+    /// Whether it is marked as the slice of a headless Service, which no proxy serves.
+    pub is_headless: bool,
     /// The ports every endpoint of the slice has, sorted.
     pub ports: Vec<EndpointPort>,
     /// The endpoints.
@@ -81,11 +85,18 @@ impl EndpointSlice {
         let Self {
             name,
             service,
+            is_headless,
             ports,
             endpoints,
             last_change_trigger_time: _,
         } = self;
-        (name, service, ports, endpoints)
-            == (&other.name, &other.service, &other.ports, &other.endpoints)
+        (name, service, is_headless, ports, endpoints)
+            == (
+                &other.name,
+                &other.service,
+                &other.is_headless,
+                &other.ports,
+                &other.endpoints,
+            )
     }
 }

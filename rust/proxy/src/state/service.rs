@@ -32,8 +32,8 @@ pub struct ServicePort {
     pub node_port: Option<u16>,
 }
 
-/// A Service the node must make work. Headless and `ExternalName` Services, and those that name
-/// another proxy, never become one.
+/// A Service. The node makes it work if it is [proxied](Self::is_proxied); the cluster's DNS names
+/// every one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// The Service's name.
@@ -41,7 +41,12 @@ pub struct Service {
     /// `metadata.creationTimestamp` as written (RFC 3339, UTC), so that older sorts first;
     /// empty if unknown. Of two Services that claim one address and port, the older one wins.
     pub created: SmolStr,
-    /// The Service's cluster addresses, at most one of each family.
+    /// Whether a proxy makes it work, and it is this one: false for headless and `ExternalName`
+    /// Services, and for those that name another proxy.
+    pub is_proxied: bool,
+    /// `spec.externalName` of a Service of type `ExternalName`.
+    pub external_name: Option<SmolStr>,
+    /// The Service's cluster addresses, at most one of each family; none if it is headless.
     pub cluster_ips: SmallVec<[IpAddr; 2]>,
     /// `spec.externalIPs`.
     pub external_ips: Vec<IpAddr>,

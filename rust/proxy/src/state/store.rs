@@ -21,6 +21,8 @@ use crate::{DecodeError, Kind, NamespacedName, Rejection};
 #[derive(Debug)]
 pub struct State {
     node_name: SmolStr,
+    /// Whether Services that are not proxied, and their slices, are kept too.
+    keeps_all_services: bool,
     services: HashMap<NamespacedName, Box<Service>>,
     slices: SliceIndex,
     endpoints: HashMap<NamespacedName, Box<[EndpointSlice]>>,
@@ -57,6 +59,7 @@ impl State {
     pub fn new(node_name: impl Into<SmolStr>) -> Self {
         Self {
             node_name: node_name.into(),
+            keeps_all_services: false,
             services: HashMap::default(),
             slices: SliceIndex::default(),
             endpoints: HashMap::default(),
@@ -93,6 +96,14 @@ impl State {
             || !self.endpoints_changes.is_empty()
             || self.node != self.told.node
             || self.service_cidrs() != self.told.service_cidrs
+    }
+
+    /// Knows nothing yet, and will keep what DNS needs: every Service, headless or not, and no node.
+    pub fn of_all_services() -> Self {
+        Self {
+            keeps_all_services: true,
+            ..Self::new(SmolStr::default())
+        }
     }
 
     /// The name of the node.
@@ -319,6 +330,14 @@ impl State {
         let rejections = left_out.map(|reason| rejection(reason, false)).collect();
         self.rejections.set(kind, &name, rejections);
         match content {
+            Content::Service(service) if !(service.is_proxied || self.keeps_all_services) => {
+                self.remove(kind, name);
+                return Outcome::Ignored;
+            }
+            Content::EndpointSlice(slice) if slice.is_headless && !self.keeps_all_services => {
+                self.remove(kind, name);
+                return Outcome::Ignored;
+            }
             Content::Service(service) => self.set_service(name, Some(service)),
             Content::EndpointSlice(slice) => self.set_slice(name, Some(slice)),
             Content::Endpoints(slices) => self.set_endpoints(name, Some(slices.into())),

@@ -37,6 +37,7 @@ fn slice(ports: &[(&str, Protocol, u16)], endpoints: Vec<Endpoint>) -> EndpointS
         name: name("web-1"),
         service: name("web"),
         ports,
+        is_headless: false,
         endpoints,
         last_change_trigger_time: None,
     }
@@ -53,6 +54,7 @@ fn endpoint(last: u8, flags: &str) -> Endpoint {
     };
     Endpoint {
         address: [10, 0, 0, last].into(),
+        hostname: None,
         node_name: Some(if has('l') { NODE } else { "node-b" }.into()),
         ready: has('r'),
         serving: has('s'),

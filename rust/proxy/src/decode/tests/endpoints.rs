@@ -100,10 +100,6 @@ fn slices_the_proxy_has_no_use_for_are_skipped() {
     for json in [
         slice.replace(label, r#""kubernetes.io/service-name": """#),
         slice.replace(label, ""),
-        slice.replace(
-            label,
-            &format!(r#"{label}, "service.kubernetes.io/headless": """#),
-        ),
         slice.replace("IPv4", "FQDN"),
     ] {
         assert_eq!(

@@ -119,7 +119,7 @@ fn what_is_missing_or_null_has_a_default() {
 }
 
 #[test]
-fn services_without_a_cluster_ip_are_skipped() {
+fn services_without_a_cluster_ip_are_not_proxied() {
     // Rows 1 and 3.
     for spec in [
         r#"{"clusterIP": "None"}"#,
@@ -129,27 +129,24 @@ fn services_without_a_cluster_ip_are_skipped() {
         r#"{"clusterIPs": []}"#,
         r#"{"clusterIPs": ["None"]}"#,
         r#"{"type": "ExternalName", "externalName": "example.org"}"#,
-        r#"{"type": "ExternalName", "clusterIP": "10.96.0.1", "ports": [{"port": 70000}]}"#,
+        r#"{"type": "ExternalName", "clusterIP": "10.96.0.1", "ports": [{"port": 80}]}"#,
         "null",
     ] {
-        let record = decode_object(&with_whole_spec(spec));
-        assert_eq!(record.content, Ok(Content::Irrelevant), "{spec}");
+        let (service, _) = decode(&with_whole_spec(spec));
+        assert!(!service.is_proxied, "{spec}");
+        assert!(service.cluster_ips.is_empty(), "{spec}");
     }
 }
 
 #[test]
-fn services_of_another_proxy_are_skipped() {
+fn services_of_another_proxy_are_not_proxied() {
     for value in [r#""other""#, r#""""#, "null"] {
         let label = format!(r#""service.kubernetes.io/service-proxy-name": {value}"#);
         let json = with_spec("").replace(
             r#""namespace""#,
             &format!(r#""labels": {{{label}}}, "namespace""#),
         );
-        assert_eq!(
-            decode_object(&json).content,
-            Ok(Content::Irrelevant),
-            "{value}"
-        );
+        assert!(!decode(&json).0.is_proxied, "{value}");
     }
 }
 

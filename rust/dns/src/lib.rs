@@ -1,0 +1,22 @@
+//! The cluster's DNS names, after the Kubernetes DNS specification 1.1.0.
+//!
+//! `Services and EndpointSlices -> service names -> zones -> lookup -> wire -> server`. What is
+//! asked, listed and transferred is computed by one [`lookup`](Zones::lookup) from one store.
+
+mod lookup;
+mod name;
+mod records;
+mod server;
+mod service_names;
+mod store;
+mod wire;
+mod zone_listing;
+mod zones;
+
+pub use lookup::{Answer, Rcode};
+pub use name::{Name, NameError};
+pub use records::{Data, Record, RecordSet, RecordType};
+pub use server::{Server, ServerError};
+pub use store::Store;
+pub use wire::{Limits, respond};
+pub use zones::{ZoneConfig, ZoneConfigError, Zones};

@@ -1,0 +1,225 @@
+//! Answers over UDP and TCP.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::lookup::Rcode;
+use crate::store::{Store, seconds_now};
+use crate::wire::{Limits, respond};
+
+/// The largest answer over UDP, whatever the client takes (DNS flag day 2020).
+const UDP_SIZE: u16 = 1232;
+/// How often threads look whether they are to stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a TCP client may take for one message, and be silent between two (RFC 7766, 6.2.3).
+const TCP_PATIENCE: Duration = Duration::from_secs(5);
+/// How many TCP connections are served at a time; more are closed at once.
+const TCP_CONNECTIONS: usize = 256;
+
+/// A server that could not be started.
+#[derive(Debug, Error)]
+#[error("cannot listen on `{address}`")]
+pub struct ServerError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+/// How many answers there were of each outcome.
+#[derive(Debug, Default)]
+struct Counters {
+    answers: [AtomicU64; 17],
+    dropped: AtomicU64,
+}
+
+/// Answers questions until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens on an address, UDP and TCP; on port 0, on a free port. `threads` answer over UDP.
+    pub fn start(
+        store: &Arc<Store>,
+        address: SocketAddr,
+        threads: usize,
+    ) -> Result<Self, ServerError> {
+        let failed = |source| ServerError { address, source };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let socket = UdpSocket::bind(address).map_err(failed)?;
+        socket
+            .set_read_timeout(Some(STOP_INTERVAL))
+            .map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let mut server = Self {
+            address,
+            stop: Arc::default(),
+            counters: Arc::default(),
+            threads: Vec::new(),
+        };
+        for _ in 0..threads.max(1) {
+            let socket = socket.try_clone().map_err(failed)?;
+            server.spawn(store, move |worker| worker.answer_udp(&socket));
+        }
+        server.spawn(store, move |worker| worker.accept(&listener));
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many answers there were, by the mnemonic of their outcome.
+    pub fn answers(&self) -> Vec<(&'static str, u64)> {
+        let all = [
+            Rcode::NoError,
+            Rcode::FormErr,
+            Rcode::ServFail,
+            Rcode::NxDomain,
+            Rcode::NotImp,
+            Rcode::Refused,
+            Rcode::BadVers,
+        ];
+        let count = |rcode: Rcode| {
+            let counter = &self.counters.answers[usize::from(rcode as u8)];
+            (rcode.as_str(), counter.load(Ordering::Relaxed))
+        };
+        all.into_iter().map(count).collect()
+    }
+
+    /// How many messages were not answered, because there was nothing to answer to.
+    pub fn dropped(&self) -> u64 {
+        self.counters.dropped.load(Ordering::Relaxed)
+    }
+
+    fn spawn(&mut self, store: &Arc<Store>, work: impl FnOnce(Worker) + Send + 'static) {
+        let worker = Worker {
+            store: Arc::clone(store),
+            stop: Arc::clone(&self.stop),
+            counters: Arc::clone(&self.counters),
+            connections: Arc::default(),
+        };
+        self.threads.push(std::thread::spawn(move || work(worker)));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Worker {
+    store: Arc<Store>,
+    stop: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn respond(&self, request: &[u8], limits: Limits, start: usize) -> Option<Vec<u8>> {
+        let response = respond(&self.store.zones(), request, limits, seconds_now(), start);
+        match &response {
+            Some((_, rcode)) => &self.counters.answers[usize::from(*rcode as u8)],
+            None => &self.counters.dropped,
+        }
+        .fetch_add(1, Ordering::Relaxed);
+        response.map(|(message, _)| message)
+    }
+
+    fn answer_udp(&self, socket: &UdpSocket) {
+        let mut buffer = [0; 4096];
+        let mut start = 0_usize;
+        while !self.is_stopped() {
+            // A receive that fails is over; the next one may not.
+            let Ok((length, client)) = socket.recv_from(&mut buffer) else {
+                continue;
+            };
+            start = start.wrapping_add(1);
+            if let Some(answer) = self.respond(&buffer[..length], Limits::Udp(UDP_SIZE), start) {
+                // The client asks again if the answer is lost.
+                let _ = socket.send_to(&answer, client);
+            }
+        }
+    }
+
+    fn accept(&self, listener: &TcpListener) {
+        while !self.is_stopped() {
+            let Ok((stream, _)) = listener.accept() else {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            };
+            if self.connections.load(Ordering::Relaxed) >= TCP_CONNECTIONS {
+                continue;
+            }
+            self.connections.fetch_add(1, Ordering::Relaxed);
+            let worker = self.clone();
+            std::thread::spawn(move || {
+                // A connection that breaks concerns nobody else.
+                let _ = worker.answer_tcp(stream);
+                worker.connections.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+
+    fn answer_tcp(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        let mut start = 0_usize;
+        while !self.is_stopped() {
+            let deadline = Instant::now() + TCP_PATIENCE;
+            let mut length = [0; 2];
+            read_until(&mut stream, &mut length, deadline)?;
+            let mut request = vec![0; usize::from(u16::from_be_bytes(length))];
+            read_until(&mut stream, &mut request, deadline)?;
+            start = start.wrapping_add(1);
+            let Some(answer) = self.respond(&request, Limits::Tcp, start) else {
+                return Ok(());
+            };
+            let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+            let mut message = length.to_be_bytes().to_vec();
+            message.extend_from_slice(&answer);
+            stream.set_write_timeout(Some(TCP_PATIENCE))?;
+            stream.write_all(&message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads until a buffer is full, however slowly the bytes come, up to a deadline.
+fn read_until(stream: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut buffer[filled..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length => filled += length,
+        }
+    }
+    Ok(())
+}

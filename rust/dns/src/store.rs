@@ -1,0 +1,123 @@
+//! What the cluster says, and the zones it makes.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kpx_proxy::state::{EventReport, FeedReport, State};
+use kpx_proxy::{DecodeError, Kind, NamespacedName, Rejection};
+
+use crate::Name;
+use crate::lookup::Answer;
+use crate::records::{RecordSet, RecordType};
+use crate::service_names::ServiceNames;
+use crate::zones::{ZoneConfig, Zones};
+
+/// What the cluster says, and the zones it makes. A change is in the zones when the call that
+/// brought it returns.
+#[derive(Debug)]
+pub struct Store {
+    state: Mutex<State>,
+    zones: RwLock<Zones>,
+}
+
+impl Store {
+    /// Knows nothing yet.
+    pub fn new(config: ZoneConfig) -> Self {
+        Self {
+            state: Mutex::new(State::of_all_services()),
+            zones: RwLock::new(Zones::new(config, seconds_now())),
+        }
+    }
+
+    /// Takes in one JSON document; see [`State::feed`].
+    pub fn feed(&self, frame: &[u8]) -> Result<FeedReport, DecodeError> {
+        let mut state = self.lock();
+        let report = state.feed(frame)?;
+        self.derive(&mut state);
+        Ok(report)
+    }
+
+    /// Takes in one line of a watch; see [`State::feed_event`].
+    pub fn feed_event(&self, line: &[u8]) -> Result<EventReport, DecodeError> {
+        let mut state = self.lock();
+        let report = state.feed_event(line)?;
+        self.derive(&mut state);
+        Ok(report)
+    }
+
+    /// Begins a new list of a kind; see [`State::begin_replace`].
+    pub fn begin_replace(&self, kind: Kind) {
+        self.lock().begin_replace(kind);
+    }
+
+    /// Ends a new list of a kind; see [`State::end_replace`].
+    pub fn end_replace(&self, kind: Kind) {
+        let mut state = self.lock();
+        state.end_replace(kind);
+        self.derive(&mut state);
+    }
+
+    /// Says that everything the cluster has came. Until then, what is not known is answered with
+    /// `SERVFAIL`.
+    pub fn complete(&self) {
+        let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
+        zones.complete();
+    }
+
+    /// The zones as they are now.
+    pub fn zones(&self) -> RwLockReadGuard<'_, Zones> {
+        self.zones.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Services that have a selector, but no endpoints; see [`State::services_without_slices`].
+    pub fn services_without_slices(&self) -> Vec<NamespacedName> {
+        self.lock().services_without_slices()
+    }
+
+    /// Every object, or part of one, that is left out.
+    pub fn rejections(&self) -> Vec<Rejection> {
+        self.lock().rejections().into_iter().cloned().collect()
+    }
+
+    /// What a question would be answered with; `None` if the name is in none of the zones.
+    pub fn query(&self, name: &Name, record_type: RecordType) -> Option<Answer> {
+        self.zones().lookup(name, record_type, seconds_now())
+    }
+
+    /// Every record set of a zone, the SOA record first.
+    pub fn record_sets(&self, zone: &Name) -> Vec<RecordSet> {
+        self.zones().record_sets(zone, seconds_now())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn derive(&self, state: &mut State) {
+        let changes = state.take_changes();
+        let mut derived = changes.services.into_iter().map(|name| {
+            let service = state.service(&name);
+            let names = service
+                .and_then(|service| ServiceNames::derive(service, state.slices(&service.name)));
+            (name, names)
+        });
+        // Answers wait for a few Services at a time, not for a whole page of a list.
+        loop {
+            let some: Vec<_> = derived.by_ref().take(16).collect();
+            if some.is_empty() {
+                return;
+            }
+            let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
+            for (name, names) in some {
+                zones.set(&name, names, seconds_now());
+            }
+        }
+    }
+}
+
+/// The time in seconds since 1970.
+pub(crate) fn seconds_now() -> u32 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = elapsed.map_or(0, |elapsed| elapsed.as_secs());
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}

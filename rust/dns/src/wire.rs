@@ -1,0 +1,316 @@
+//! Messages: a question read, an answer written (RFC 1035, 4; RFC 6891).
+
+use crate::Name;
+use crate::lookup::{Answer, Rcode};
+use crate::records::{Data, RecordSet, RecordType};
+use crate::zones::Zones;
+
+const HEADER_LENGTH: usize = 12;
+/// What a message over UDP may be without EDNS (RFC 1035, 2.3.4).
+const PLAIN_UDP_SIZE: usize = 512;
+/// The pointer to the question's name (RFC 1035, 4.1.4).
+const QUESTION_POINTER: [u8; 2] = [0xc0, 0x0c];
+const CLASS_IN: u16 = 1;
+const OPT_LENGTH: usize = 11;
+
+const RESPONSE: u8 = 0x80;
+const AUTHORITATIVE: u8 = 0x04;
+const TRUNCATED: u8 = 0x02;
+const RECURSION_DESIRED: u8 = 0x01;
+const OPCODE: u8 = 0x78;
+
+/// How large an answer may be.
+#[derive(Clone, Copy, Debug)]
+pub enum Limits {
+    /// Over UDP: what the client takes, and no more than this.
+    Udp(u16),
+    /// Over TCP.
+    Tcp,
+}
+
+struct Question {
+    name: Name,
+    record_type: RecordType,
+    class: u16,
+    /// Where the question ends in the message.
+    end: usize,
+}
+
+struct Edns {
+    udp_size: u16,
+    version: u8,
+    wants_dnssec: bool,
+}
+
+/// Answers a message. `None` if there is nothing to answer to: it is too short to have an ID, or is
+/// an answer itself. `now` is in seconds since 1970; `start` rotates addresses.
+pub fn respond(
+    zones: &Zones,
+    request: &[u8],
+    limits: Limits,
+    now: u32,
+    start: usize,
+) -> Option<(Vec<u8>, Rcode)> {
+    let header = request.get(..HEADER_LENGTH)?;
+    if header[2] & RESPONSE != 0 {
+        return None;
+    }
+    let empty = |rcode| Some((header_alone(header, rcode), rcode));
+    if header[2] & OPCODE != 0 {
+        return empty(Rcode::NotImp);
+    }
+    if read_u16(header, 4) != Some(1) {
+        return empty(Rcode::FormErr);
+    }
+    let Some(question) = read_question(request) else {
+        return empty(Rcode::FormErr);
+    };
+    let Some(Rest { edns }) = read_rest(request, question.end) else {
+        return empty(Rcode::FormErr);
+    };
+    let refused = |rcode| Answer {
+        rcode,
+        ..Answer::default()
+    };
+    let (answer, is_authoritative) = if edns.as_ref().is_some_and(|edns| edns.version != 0) {
+        (refused(Rcode::BadVers), false)
+    } else if question.class != CLASS_IN
+        || matches!(question.record_type, RecordType::AXFR | RecordType::IXFR)
+    {
+        (refused(Rcode::Refused), false)
+    } else {
+        match zones.lookup(&question.name, question.record_type, now) {
+            Some(answer) => (answer, true),
+            None => (refused(Rcode::Refused), false),
+        }
+    };
+    let size = match (limits, &edns) {
+        (Limits::Tcp, _) => usize::from(u16::MAX),
+        (Limits::Udp(_), None) => PLAIN_UDP_SIZE,
+        (Limits::Udp(most), Some(edns)) => usize::from(edns.udp_size.min(most)).max(PLAIN_UDP_SIZE),
+    };
+    let rcode = answer.rcode;
+    let mut writer = Writer {
+        message: Vec::with_capacity(PLAIN_UDP_SIZE),
+        size: size - edns.as_ref().map_or(0, |_| OPT_LENGTH),
+        question: &question.name,
+    };
+    writer
+        .message
+        .extend_from_slice(request.get(..question.end)?);
+    writer.write(&answer, is_authoritative, edns.as_ref(), start);
+    Some((writer.message, rcode))
+}
+
+fn header_alone(header: &[u8], rcode: Rcode) -> Vec<u8> {
+    let flags = RESPONSE | header[2] & (OPCODE | RECURSION_DESIRED);
+    let mut message = vec![header[0], header[1], flags, rcode as u8];
+    message.resize(HEADER_LENGTH, 0);
+    message
+}
+
+fn read_u16(message: &[u8], at: usize) -> Option<u16> {
+    let bytes = message.get(at..at.checked_add(2)?)?;
+    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+}
+
+fn read_question(request: &[u8]) -> Option<Question> {
+    let mut end = HEADER_LENGTH;
+    loop {
+        // A length of 64 or more would be a pointer, of which a question has none.
+        let length = usize::from(*request.get(end).filter(|length| **length < 64)?);
+        end += 1 + length;
+        if end - HEADER_LENGTH > 255 {
+            return None;
+        }
+        if length == 0 {
+            break;
+        }
+    }
+    Some(Question {
+        name: Name::from_wire(request.get(HEADER_LENGTH..end)?),
+        record_type: RecordType(read_u16(request, end)?),
+        class: read_u16(request, end + 2)?,
+        end: end + 4,
+    })
+}
+
+/// What follows the question.
+struct Rest {
+    edns: Option<Edns>,
+}
+
+/// Reads what follows the question; `None` if it is malformed.
+fn read_rest(request: &[u8], question_end: usize) -> Option<Rest> {
+    let count = |at| Some(usize::from(read_u16(request, at)?));
+    let before = count(6)? + count(8)?;
+    let total = before + count(10)?;
+    let mut edns = None;
+    let mut at = question_end;
+    for number in 0..total {
+        let is_root = *request.get(at)? == 0;
+        at = skip_name(request, at)?;
+        let record_type = RecordType(read_u16(request, at)?);
+        if record_type == RecordType::OPT {
+            if edns.is_some() || !is_root || number < before {
+                return None;
+            }
+            edns = Some(Edns {
+                udp_size: read_u16(request, at + 2)?,
+                version: *request.get(at + 5)?,
+                wants_dnssec: request.get(at + 6)? & 0x80 != 0,
+            });
+        }
+        at += 10 + usize::from(read_u16(request, at + 8)?);
+    }
+    (at == request.len()).then_some(Rest { edns })
+}
+
+fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..64 => at += 1 + usize::from(length),
+            // A pointer ends a name; where it leads does not matter here.
+            192.. => return Some(at + 2),
+            _ => return None,
+        }
+    }
+}
+
+struct Writer<'a> {
+    message: Vec<u8>,
+    /// The size that records must keep within.
+    size: usize,
+    question: &'a Name,
+}
+
+impl Writer<'_> {
+    fn write(
+        &mut self,
+        answer: &Answer,
+        is_authoritative: bool,
+        edns: Option<&Edns>,
+        start: usize,
+    ) {
+        let mut counts = [0_u16; 3];
+        let is_whole = answer
+            .answer
+            .iter()
+            .all(|set| self.write_set(set, start, &mut counts[0]))
+            && answer
+                .authority
+                .iter()
+                .all(|set| self.write_set(set, 0, &mut counts[1]));
+        if is_whole {
+            // What does not fit here is no loss: clients ask for it.
+            for set in &answer.additional {
+                if !self.write_set(set, start, &mut counts[2]) {
+                    break;
+                }
+            }
+        }
+        let mut flags = RESPONSE | self.message[2] & RECURSION_DESIRED;
+        if is_authoritative {
+            flags |= AUTHORITATIVE;
+        }
+        if !is_whole {
+            flags |= TRUNCATED;
+        }
+        let rcode = answer.rcode as u8;
+        if let Some(edns) = edns {
+            counts[2] += 1;
+            let do_flag = if edns.wants_dnssec { 0x80 } else { 0 };
+            let [high, low] = UDP_SIZE_OFFERED.to_be_bytes();
+            let opt = [0, 0, 41, high, low, rcode >> 4, 0, do_flag, 0, 0, 0];
+            self.message.extend_from_slice(&opt);
+        }
+        self.message[2] = flags;
+        self.message[3] = rcode & 0x0f;
+        self.message[4..6].copy_from_slice(&1_u16.to_be_bytes());
+        for (place, count) in counts.iter().enumerate() {
+            let at = 6 + 2 * place;
+            self.message[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        }
+    }
+
+    /// Writes the records of a set that fit; returns whether that is all.
+    fn write_set(&mut self, set: &RecordSet, start: usize, count: &mut u16) -> bool {
+        let length = set.records.len().max(1);
+        let (tail, head) = set.records.split_at(start % length);
+        for record in head.iter().chain(tail) {
+            let before = self.message.len();
+            self.write_record(&set.owner, set.ttl, &record.data);
+            if self.message.len() > self.size {
+                self.message.truncate(before);
+                return false;
+            }
+            *count += 1;
+        }
+        true
+    }
+
+    fn write_record(&mut self, owner: &Name, ttl: u32, data: &Data) {
+        if owner == self.question {
+            self.message.extend_from_slice(&QUESTION_POINTER);
+        } else {
+            self.message.extend_from_slice(owner.as_wire());
+        }
+        self.put_u16(data.record_type().0);
+        self.put_u16(CLASS_IN);
+        self.put_u32(ttl);
+        let length_at = self.message.len();
+        self.put_u16(0);
+        match data {
+            Data::A(address) => self.message.extend_from_slice(&address.octets()),
+            Data::Aaaa(address) => self.message.extend_from_slice(&address.octets()),
+            Data::Cname(name) | Data::Ptr(name) | Data::Ns(name) => {
+                self.message.extend_from_slice(name.as_wire());
+            }
+            Data::Txt(text) => {
+                self.message
+                    .push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+                self.message.extend(text.bytes().take(usize::from(u8::MAX)));
+            }
+            Data::Srv {
+                weight,
+                port,
+                target,
+            } => {
+                self.put_u16(0);
+                self.put_u16(*weight);
+                self.put_u16(*port);
+                self.message.extend_from_slice(target.as_wire());
+            }
+            Data::Soa {
+                server,
+                mailbox,
+                serial,
+                minimum,
+            } => {
+                self.message.extend_from_slice(server.as_wire());
+                self.message.extend_from_slice(mailbox.as_wire());
+                self.put_u32(*serial);
+                for seconds in Data::SOA_TIMES {
+                    self.put_u32(seconds);
+                }
+                self.put_u32(*minimum);
+            }
+        }
+        let length = self.message.len() - length_at - 2;
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        self.message[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+
+    fn put_u16(&mut self, value: u16) {
+        self.message.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn put_u32(&mut self, value: u32) {
+        self.message.extend_from_slice(&value.to_be_bytes());
+    }
+}
+
+/// The size of UDP messages we take, which passes through the internet unfragmented (DNS flag
+/// day 2020).
+const UDP_SIZE_OFFERED: u16 = 1232;
