@@ -63,10 +63,6 @@ class ObserveFailed(KpxError):
     """The kernel's tables could not be read. Nothing was written."""
 
 
-class ListenFailed(KpxError):
-    """A server could not listen on its address."""
-
-
 class QuestionInvalid(KpxError):
     """A name, a record type or an address of a DNS question is none."""
 
@@ -84,7 +80,7 @@ class AgentRunning(KpxError):
 
 
 class ListenFailed(KpxError):
-    """An address to serve health or metrics on cannot be listened on."""
+    """An address to serve names, health or metrics on cannot be listened on."""
 
 
 class DemoFailed(KpxError):

@@ -16,7 +16,7 @@ from kpx._core import DnsServer, DnsStore, Rejection
 from kpx.cli.options import DataOutput, expanded
 from kpx.dns import write_zone_file, zone_text
 from kpx.errors import ConfigurationInvalid
-from kpx.report import printable
+from kpx.logs import printable
 from kpx.sources import Loaded, Manifests, Rejected
 
 __all__ = ["app"]
