@@ -1,3 +1,4 @@
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from kubernetes.client import Configuration
 
 from fakes.apiserver import SERVICES, ApiServer, Refusal, write_kubeconfig
 from kpx.errors import ClusterUnreadable
-from kpx.kube import Client, RequestRefused, load_configuration
+from kpx.kube import Client, RequestRefused, client, load_configuration
 from objects import service
 
 
@@ -121,6 +122,21 @@ def test_a_token_of_the_kubeconfig_is_sent(server: ApiServer, tmp_path: Path) ->
     headers = server.requests[0].headers
     assert headers["authorization"] == "Bearer s3cret"
     assert headers["accept"] == "application/json"
+
+
+def test_an_answer_without_an_end_takes_bounded_memory(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_LARGEST_ANSWER_BYTES", 1 << 20)
+    for size in (1 << 20, (1 << 20) + 1):
+        body = b"x" * size
+        for headers, text in (({}, body), ({"Content-Encoding": "gzip"}, gzip.compress(body))):
+            server.refusals[SERVICES].append(Refusal(200, body=text, headers=headers))
+    assert len(read(server.url)) == 1 << 20
+    assert len(read(server.url)) == 1 << 20
+    for _ in range(2):
+        with pytest.raises(ClusterUnreadable, match="the answer is larger than 1 MiB"):
+            read(server.url)
 
 
 def test_a_token_file_is_read_again(server: ApiServer, tmp_path: Path) -> None:

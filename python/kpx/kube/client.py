@@ -27,6 +27,8 @@ _ATTEMPTS: Final = 4
 _BUSY_STATUSES: Final = (429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LARGEST_REFUSAL_BYTES: Final = 1 << 20
+_LARGEST_ANSWER_BYTES: Final = 1 << 30
+"""Ten times what a list of 10,000 Services with ten endpoints each takes, in one piece."""
 
 _JSON: Final = {"Accept": "application/json", "Content-Type": "application/json"}
 _WATCH_HEADERS: Final = {
@@ -101,11 +103,11 @@ class Client:
             ClusterUnreadable: The server cannot be reached.
         """
         for attempt in range(1, _ATTEMPTS + 1):
-            response = self._send("list", resource, "GET", path, query)
+            response, body = self._send("list", resource, "GET", path, query)
             if response.status not in _BUSY_STATUSES or attempt == _ATTEMPTS:
                 break
             (self._sleep or time.sleep)(_pause(attempt, response.headers.get("Retry-After")))
-        return _body("list", resource, response)
+        return _body("list", resource, response, body)
 
     def list_once(self, resource: Resource, query: Mapping[str, str]) -> bytes:
         """Reads a page of a list; a server that is busy is an error at once.
@@ -114,8 +116,8 @@ class Client:
             RequestRefused: The server refused.
             ClusterUnreadable: The server cannot be reached.
         """
-        response = self._send("list", resource.name, "GET", resource.path, query)
-        return _body("list", resource.name, response)
+        response, body = self._send("list", resource.name, "GET", resource.path, query)
+        return _body("list", resource.name, response, body)
 
     def watch(
         self, resource: Resource, query: Mapping[str, str], read_timeout: float
@@ -158,8 +160,9 @@ class Client:
             RequestRefused: The server refused for another reason.
             ClusterUnreadable: The server cannot be reached.
         """
-        response = self._send("get", resource.name, "GET", resource.item(namespace, name), {})
-        return _body("get", resource.name, response)
+        path = resource.item(namespace, name)
+        response, body = self._send("get", resource.name, "GET", path, {})
+        return _body("get", resource.name, response, body)
 
     def create(
         self, resource: Resource, namespace: str | None, name: str, body: bytes | dict[str, Any]
@@ -242,8 +245,8 @@ class Client:
         if self._writes:
             self._writes.take()
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        response = self._send(verb, resource.name, method, path, {}, text or None, headers)
-        return _body(verb, resource.name, response)
+        response, said = self._send(verb, resource.name, method, path, {}, text or None, headers)
+        return _body(verb, resource.name, response, said)
 
     def _send(
         self,
@@ -254,18 +257,28 @@ class Client:
         query: Mapping[str, str],
         body: bytes | None = None,
         headers: Mapping[str, str] = {"Accept": "application/json"},
-    ) -> "BaseHTTPResponse":
+    ) -> tuple["BaseHTTPResponse", bytes]:
         from urllib3.exceptions import HTTPError
 
         try:
-            return self._transport.request(
+            response = self._transport.request(
                 method,
                 path,
                 query,
                 body=body,
                 headers={**headers, "Accept-Encoding": "gzip"},
                 read_timeout=self._read_timeout,
+                stream=True,
             )
+            said = response.read(_LARGEST_ANSWER_BYTES, decode_content=True)
+            if response.read(1, decode_content=True):
+                response.close()
+                raise ClusterUnreadable(
+                    f"cannot {verb} {resource}: the answer is larger than"
+                    f" {_LARGEST_ANSWER_BYTES >> 20} MiB"
+                )
+            response.release_conn()
+            return response, said
         except (HTTPError, OSError) as failure:
             raise self.unreachable(verb, resource, failure) from failure
 
@@ -298,10 +311,10 @@ class Client:
         return ClusterUnreadable(f"{act} broke the connection off: {failure}")
 
 
-def _body(verb: str, resource: str, response: "BaseHTTPResponse") -> bytes:
+def _body(verb: str, resource: str, response: "BaseHTTPResponse", body: bytes) -> bytes:
     if 200 <= response.status < 300:
-        return response.data
-    raise refusal(verb, resource, response.status, response.headers, response.data)
+        return body
+    raise refusal(verb, resource, response.status, response.headers, body)
 
 
 def _pause(attempt: int, header: str | None) -> float:

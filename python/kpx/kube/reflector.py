@@ -74,7 +74,15 @@ class _WatchFailed(Exception):
 
 
 class _StreamingRejected(Exception):
-    """The server does not send lists as streams."""
+    """A list did not come as a stream, and is to come in pages.
+
+    Attributes:
+        for_good: Whether the server does not send lists as streams at all.
+    """
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 class Reflector:
@@ -136,6 +144,8 @@ class Reflector:
         self._list_version = "0"
         """How old a list may be: `0` any, a version that one or newer, empty the newest."""
         self._paged = False
+        self._in_pages = False
+        """Whether the next list is not to be a stream."""
         self._stop = threading.Event()
         self.synced = threading.Event()
         self.status = ReflectorStatus()
@@ -177,8 +187,9 @@ class Reflector:
                 else:
                     self._watch(self._version)
             except _StreamingRejected as rejection:
-                _log.info("lists of %s do not come as streams: %s", self._resource.name, rejection)
-                self._streaming = False
+                _log.info("listing %s in pages: %s", self._resource.name, rejection)
+                self._streaming &= not rejection.for_good
+                self._in_pages = True
             except NotFound as refusal:
                 self._not_served(refusal)
             except (ListExpired, VersionTooLarge) as refusal:
@@ -225,6 +236,7 @@ class Reflector:
         self._version = version
         if version:
             self._list_version = version
+        self._in_pages = False
         self.status.lists += 1
         self.synced.set()
         self._on_change()
@@ -232,7 +244,7 @@ class Reflector:
     # Lists.
 
     def _list(self) -> None:
-        if self._streaming:
+        if self._streaming and not self._in_pages:
             self._watch(None)
             return
         self._sink.begin_replace(self._resource.kind)
@@ -288,7 +300,7 @@ class Reflector:
         except RequestRefused as refusal:
             rejected = version is None and refusal.status in _REJECTS_STREAMING
             if rejected and not isinstance(refusal, VersionTooLarge):
-                raise _StreamingRejected(str(refusal)) from refusal
+                raise _StreamingRejected(str(refusal), for_good=True) from refusal
             raise
         self.status.watches += 1
         self._contact()
@@ -390,7 +402,8 @@ class _Stream:
             self._fail(report)
         if self.initial:
             if not report.initial_events_end:
-                raise _StreamingRejected("the stream does not say where its list ends")
+                why = "the stream does not say where its list ends"
+                raise _StreamingRejected(why, for_good=True)
             self.initial = False
             reflector._end_list(report.resource_version)
         elif report.resource_version:

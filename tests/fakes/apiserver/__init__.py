@@ -20,8 +20,9 @@ As a process of its own, `python -m fakes.apiserver`, for other network namespac
 of stdin is a JSON object with `objects` and `refusals` by path and, optionally, `host` and `port`;
 the URL comes back as a line. Each further line is a command, a JSON list such as
 `["put", PATH, OBJECT]`, `["remove", PATH, NAMESPACE, NAME]`, `["compact", PATH]`,
-`["inject", PATH, {"what": "cut"}]`, `["refuse", PATH, {"status": 503}]` or `["get", PATH]`, and is
-answered by a line of JSON once it is done. It ends with stdin.
+`["inject", PATH, {"what": "cut"}]`, `["refuse", PATH, {"status": 503}]`, `["emit", PATH, OBJECT,
+RATE, COUNT]` (stamped changes, for measuring) or `["get", PATH]`, and is answered by a line of JSON
+once it is done. It ends with stdin.
 """
 
 from fakes.apiserver.server import (

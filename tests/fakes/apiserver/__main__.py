@@ -31,6 +31,8 @@ def obey(server: ApiServer, command: str, path: str, arguments: list[Any]) -> An
             return server.compact(path)
         case "preload":
             return server.preload(path, *arguments)
+        case "emit":
+            return server.emit(path, *arguments)
         case "get":
             return server.get(path)
         case "inject":

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -178,6 +179,27 @@ class ApiServer:
                 watch.faults.append(fault)
             self.store.changed.notify_all()
             return len(open_watches)
+
+    def emit(self, path: str, given: Object, rate: float, count: int) -> None:
+        """Changes an object so many times a second.
+
+        Each change has an annotation `emitted` with the time by the system's monotonic clock, in
+        seconds, and `number`; a Service gets another `clusterIP`, too.
+        """
+        due = time.monotonic()
+        for number in range(count):
+            annotations = {
+                **given["metadata"].get("annotations", {}),
+                "emitted": repr(time.monotonic()),
+                "number": str(number),
+            }
+            whole = {**given, "metadata": {**given["metadata"], "annotations": annotations}}
+            if "clusterIP" in given.get("spec", {}):
+                address = f"10.97.{number // 250 % 250}.{number % 250 + 1}"
+                whole["spec"] = {**given["spec"], "clusterIP": address, "clusterIPs": [address]}
+            self.put(path, whole)
+            due += 1 / rate
+            self.closing.wait(max(0.0, due - time.monotonic()))
 
     # Answers.
 
