@@ -7,7 +7,7 @@ from kpx._core import HealthCheck, Rejection, SyncReport
 from kpx.agent.cadence import Cadence
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
-from kpx.agent.pipeline import Pipeline
+from kpx.agent.pipeline import Omission, Pipeline
 from kpx.errors import CommitFailed
 
 
@@ -66,7 +66,14 @@ class Rig:
     def __init__(self) -> None:
         self.now = 100.0
         self.health = Health(60, clock=lambda: self.now)
-        self.pipeline = Pipeline(Cadence(), self.health, Metrics(), clock=lambda: self.now)
+        self.told: list[Omission] = []
+        self.pipeline = Pipeline(
+            Cadence(),
+            self.health,
+            Metrics(),
+            on_omissions=self.told.extend,
+            clock=lambda: self.now,
+        )
         self.core = Core()
 
     def step(self, seconds: float = 0.0) -> list[str]:
@@ -120,9 +127,15 @@ def test_a_refused_service_is_tried_again_and_blocks_nothing() -> None:
     rig.core.reports = [Report(failures=[Failure()]), Report(failures=[Failure()])]
     rig.pipeline.changed()
     assert rig.step() == ["changes"]
+    assert rig.told == [Omission(True, "Service", "default/web", "no", True)]
+    rig.core.changes = False
+    rig.pipeline.changed()
+    assert rig.step(0.05) == []
+    rig.core.changes = True
     assert rig.step(0.2) == ["retry", "changes"]
     rig.pipeline.changed()
     assert rig.step(0.05) == ["changes"]
+    assert len(rig.told) == 1
 
 
 def test_what_is_to_be_pruned_is_tried_again() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kpx.kube import resources
+from kpx.kube import Resource, resources
+from kpx.kube.resources import EVENTS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BASE = DEPLOY / "base"
@@ -71,10 +72,13 @@ def test_the_role_grants_what_the_code_reads_and_nothing_else() -> None:
         for verb in rule["verbs"]
     }
     used = set()
-    for resource in resources("node"):
+    verbs: dict[Resource, tuple[str, ...]]
+    verbs = dict.fromkeys(resources("node"), ("get", "list", "watch"))
+    verbs[EVENTS] = ("create", "patch")
+    for resource, allowed in verbs.items():
         parts = resource.path.split("/")
         group = parts[2] if parts[1] == "apis" else ""
-        used |= {(group, resource.name, verb) for verb in ("list", "watch")}
+        used |= {(group, resource.name, verb) for verb in allowed}
     assert granted == used
     binding = base("clusterrolebinding")
     assert binding["roleRef"]["name"] == base("clusterrole")["metadata"]["name"]

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from kpx._core import HealthCheck, Rejection, SyncReport
@@ -12,7 +13,7 @@ from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
 from kpx.errors import CommitFailed, KpxError, ObserveFailed
 
-__all__ = ["Core", "Pipeline"]
+__all__ = ["Core", "Omission", "Pipeline"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,20 @@ class Core(Protocol):
         """What load balancers ask this node."""
 
 
+@dataclass(frozen=True, order=True)
+class Omission:
+    """An object, or a part of one, that is not programmed as it says."""
+
+    is_refused: bool
+    """Whether the kernel refused it; it was rejected when it was read otherwise."""
+    kind: str
+    name: str
+    """`namespace/name`, or `name` for an object without a namespace."""
+    reason: str
+    is_whole: bool
+    """Whether the whole object is left out, not only a part of it."""
+
+
 class Pipeline:
     """Carries out what its cadence says is due. One thread runs it; others tell it of changes."""
 
@@ -49,6 +64,7 @@ class Pipeline:
         metrics: Metrics,
         *,
         on_health_checks: Callable[[Sequence[HealthCheck]], None] = lambda _checks: None,
+        on_omissions: Callable[[Sequence[Omission]], None] = lambda _omissions: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Does nothing yet, and writes nothing before it is given a core that knows everything."""
@@ -56,11 +72,13 @@ class Pipeline:
         self._health = health
         self._metrics = metrics
         self._on_health_checks = on_health_checks
+        self._on_omissions = on_omissions
         self._clock = clock
         self._core: Core | None = None
         self._is_new = False
         self._stopped = False
-        self._told: frozenset[tuple[str, str, str, str]] = frozenset()
+        self._refused: frozenset[Omission] = frozenset()
+        self._told: frozenset[Omission] = frozenset()
         self._wake = threading.Condition()
 
     def provide(self, core: Core) -> None:
@@ -111,7 +129,7 @@ class Pipeline:
                 work = Work.ALL
             if work is Work.CHANGES and not core.has_changes():
                 self._health.updated()
-                self._tell(core, ())
+                self._tell(core)
                 return
             if work is Work.RETRY:
                 core.retry()
@@ -130,8 +148,11 @@ class Pipeline:
         self._metrics.synced(work, report, now - began)
         if report.repairs:
             _log.warning("repaired %d changes that others made", report.repairs)
-        refused = [("refused by the kernel", f.kind, f.name, f.reason) for f in report.failures]
-        self._tell(core, refused)
+        self._refused = frozenset(
+            Omission(True, failure.kind, failure.name, failure.reason, True)
+            for failure in report.failures
+        )
+        self._tell(core)
         self._on_health_checks(core.health_checks())
 
     def _pause(self) -> float | None:
@@ -153,13 +174,17 @@ class Pipeline:
         hint = f" ({failure.hint})" if failure.hint else ""
         _log.error("cannot program the kernel: %s%s; trying again", failure, hint)
 
-    def _tell(self, core: Core, refused: Sequence[tuple[str, str, str, str]]) -> None:
+    def _tell(self, core: Core) -> None:
         """Names, once each, what is left out and what the kernel refused."""
         rejections = core.rejections()
-        found = frozenset(
-            [("rejected", one.kind, one.name, one.reason) for one in rejections] + list(refused)
+        found = self._refused.union(
+            Omission(False, one.kind, one.name, one.reason, one.whole) for one in rejections
         )
-        for act, kind, name, reason in sorted(found - self._told):
-            _log.warning("%s: %s `%s`: %s", act, kind, name, reason)
+        news = sorted(found - self._told)
+        for one in news:
+            act = "refused by the kernel" if one.is_refused else "rejected"
+            _log.warning("%s: %s `%s`: %s", act, one.kind, one.name, one.reason)
         self._told = found
         self._metrics.rejected(len(rejections))
+        if news:
+            self._on_omissions(news)

@@ -4,12 +4,13 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 from kpx._core import cleanup
+from kpx.agent import events
 from kpx.agent.cadence import Cadence
 from kpx.agent.cluster import Watcher
 from kpx.agent.health import Health
@@ -18,9 +19,9 @@ from kpx.agent.http import Answer, HttpServer
 from kpx.agent.lock import Lock
 from kpx.agent.manifests import Follower
 from kpx.agent.metrics import Metrics
-from kpx.agent.pipeline import Pipeline
+from kpx.agent.pipeline import Omission, Pipeline
 from kpx.config import Settings
-from kpx.kube import Client, load_configuration
+from kpx.kube import Client, EventRecorder, load_configuration
 from kpx.sources import Cluster, Manifests, Source
 
 __all__ = ["AgentSettings", "run"]
@@ -89,8 +90,17 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         stack.enter_context(server)
     cadence = Cadence(min_period=agent.min_sync_period, sync_period=agent.sync_period)
     health_checks = stack.enter_context(HealthCheckServers(health))
-    pipeline = Pipeline(cadence, health, metrics, on_health_checks=health_checks.serve)
-    reader = _reader(settings, source, pipeline, health, metrics)
+    client = _client(source)
+    recorder = EventRecorder(client, "kpx", settings.node_name) if client else None
+
+    def tell(omissions: Sequence[Omission]) -> None:
+        if recorder:
+            events.record(recorder, omissions)
+
+    pipeline = Pipeline(
+        cadence, health, metrics, on_health_checks=health_checks.serve, on_omissions=tell
+    )
+    reader = _reader(settings, source, client, pipeline, health, metrics)
     stop = threading.Event()
     died: list[BaseException] = []
     main = threading.get_ident()
@@ -103,9 +113,12 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
             died.append(failure)
             signal.pthread_kill(main, signal.SIGTERM)
 
+    bodies = [("pipeline", pipeline.run), *reader.threads(stop)]
+    if recorder:
+        bodies.append(("events", lambda: recorder.run(stop)))
     threads = [
         threading.Thread(target=guarded, args=(body,), name=name, daemon=True)
-        for name, body in [("pipeline", pipeline.run), *reader.threads(stop)]
+        for name, body in bodies
     ]
     for thread in threads:
         thread.start()
@@ -123,17 +136,28 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
     _log.info("stopped" if agent.cleanup_on_exit else "stopped; what is programmed stays")
 
 
+def _client(source: Source) -> Client | None:
+    match source:
+        case Cluster(kubeconfig=kubeconfig, context=context):
+            return Client(load_configuration(kubeconfig, context))
+    return None
+
+
 def _reader(
-    settings: Settings, source: Source, pipeline: Pipeline, health: Health, metrics: Metrics
+    settings: Settings,
+    source: Source,
+    client: Client | None,
+    pipeline: Pipeline,
+    health: Health,
+    metrics: Metrics,
 ) -> Reader:
+    if client:
+        return Watcher(settings, client, pipeline, health, metrics)
     match source:
         case Manifests(paths):
             follower = Follower(settings, paths, pipeline.provide)
             follower.read()
             return follower
-        case Cluster(kubeconfig=kubeconfig, context=context):
-            client = Client(load_configuration(kubeconfig, context))
-            return Watcher(settings, client, pipeline, health, metrics)
     raise AssertionError(f"`{source}` is no source that can be followed")
 
 

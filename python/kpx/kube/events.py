@@ -15,7 +15,7 @@ from kpx.errors import ClusterUnreadable
 from kpx.kube.client import Client
 from kpx.kube.rate_limit import RateLimit
 from kpx.kube.refusal import NotFound
-from kpx.kube.resources import EVENTS
+from kpx.kube.resources import ENDPOINT_SLICES, EVENTS, NODES, SERVICE_CIDRS, SERVICES
 
 __all__ = ["EventRecorder", "ObjectReference"]
 
@@ -27,6 +27,9 @@ _PER_SECOND: Final = 1 / 300
 _SERIES_SECONDS: Final = 360.0
 """Within what time the same Event counts up rather than being another (client-go)."""
 _LONGEST_NOTE: Final = 1024
+_LONGEST_INSTANCE: Final = 128
+"""In bytes, what the API server accepts (pkg/apis/core/validation/events.go)."""
+_RESOURCES: Final = {one.kind: one for one in (ENDPOINT_SLICES, NODES, SERVICES, SERVICE_CIDRS)}
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class ObjectReference:
     name: str
     namespace: str = ""
     uid: str = ""
+    """Without one, that of the object there is: `kubectl describe` selects Events by it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class EventRecorder:
         """
         self._client = client
         self._controller = controller
-        self._instance = instance
+        self._instance = _cut(instance, _LONGEST_INSTANCE)
         self._clock = clock
         self._now = now
         self._queue: queue.Queue[_Note] = queue.Queue(_QUEUE_LENGTH)
@@ -107,7 +111,7 @@ class EventRecorder:
         """
         try:
             self._queue.put_nowait(
-                _Note(regarding, event_type, reason, action, note[:_LONGEST_NOTE])
+                _Note(regarding, event_type, reason, action, _cut(note, _LONGEST_NOTE))
             )
         except queue.Full:
             self.dropped += 1
@@ -166,7 +170,7 @@ class EventRecorder:
             "kind": regarding.kind,
             "namespace": regarding.namespace,
             "name": regarding.name,
-            "uid": regarding.uid,
+            "uid": regarding.uid or self._uid(regarding),
         }
         body: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
@@ -182,9 +186,19 @@ class EventRecorder:
             "reportingInstance": self._instance,
         }
         made = self._client.create(EVENTS, _namespace(regarding), regarding.name, body)
-        name = json.loads(made)["metadata"]["name"]
-        self._series[note] = _Series(name, 1, self._clock())
+        self._series[note] = _Series(_metadata(made, "name"), 1, self._clock())
         _remember(self._series, note)
+
+    def _uid(self, regarding: ObjectReference) -> str:
+        """The uid of an object; empty if it cannot be found out, which loses no Event."""
+        resource = _RESOURCES.get(regarding.kind)
+        if resource is None:
+            return ""
+        try:
+            found = self._client.get(resource, regarding.namespace or None, regarding.name)
+            return _metadata(found, "uid")
+        except ClusterUnreadable:
+            return ""
 
     def _time(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -193,6 +207,18 @@ class EventRecorder:
 def _namespace(regarding: ObjectReference) -> str:
     # Events about what has no namespace are in this one, as client-go has it.
     return regarding.namespace or "default"
+
+
+def _metadata(answer: bytes, field: str) -> str:
+    try:
+        return str(json.loads(answer)["metadata"][field])
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ClusterUnreadable(f"the API server's answer has no `metadata.{field}`") from error
+
+
+def _cut(text: str, length: int) -> str:
+    """The start of a text, in at most so many bytes."""
+    return text.encode()[:length].decode(errors="ignore")
 
 
 def _remember(known: OrderedDict[Any, Any], key: object) -> None:

@@ -39,6 +39,12 @@ class Resource:
         return replace(self, label_selector=labels, field_selector=fields)
 
     @property
+    def api_version(self) -> str:
+        """What an object of it has as `apiVersion`."""
+        # `/api/v1/services`, or `/apis/GROUP/VERSION/PLURAL`.
+        return "/".join(self.path.split("/")[2:-1])
+
+    @property
     def selectors(self) -> dict[str, str]:
         """The query parameters that select."""
         query = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
