@@ -16,6 +16,7 @@ __all__ = [
     "ManifestUnreadable",
     "ObserveFailed",
     "QuestionInvalid",
+    "VerifyFailed",
     "YamlInvalid",
 ]
 
@@ -81,6 +82,10 @@ class AgentRunning(KpxError):
 
 class ListenFailed(KpxError):
     """An address to serve names, health or metrics on cannot be listened on."""
+
+
+class VerifyFailed(KpxError):
+    """What the kernel holds cannot be read a second time, by libnftables, to be compared."""
 
 
 class DemoFailed(KpxError):

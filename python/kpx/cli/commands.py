@@ -246,17 +246,30 @@ def controller(
     return ExitCode.REJECTED if publication.rejected else ExitCode.DONE
 
 
-@app.command(epilog=_examples("kpx status", "kpx status -o json"))
+@app.command(
+    epilog=_examples("kpx status", "kpx status -o json", "kpx status --verify"),
+)
 def status(
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Compare each element with what libnftables lists; needs `kpx[nftables]`."
+            " Exits with 1 if they differ.",
+        ),
+    ] = False,
     output: Annotated[
         DataOutput, typer.Option("--output", "-o", help="How to write it to stdout.")
     ] = DataOutput.TEXT,
 ) -> int:
     """Say what the kernel holds of kpx, and whether it holds together; changes nothing."""
+    from kpx import libnftables
     from kpx.cli.status import write
 
-    write(Proxier('{"node_name": "any"}').status(), output)
-    return ExitCode.DONE
+    proxier = Proxier('{"node_name": "any"}')
+    verification = libnftables.verify(proxier.dump, libnftables.listing) if verify else None
+    write(proxier.status(), verification, output)
+    return ExitCode.FAILED if verification and verification.differences else ExitCode.DONE
 
 
 @app.command(epilog=_examples("kpx cleanup"))
