@@ -55,7 +55,7 @@ struct Hint {
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
 pub(super) struct SlicePort {
-    pub(super) name: Option<SmolStr>,
+    name: Option<SmolStr>,
     protocol: Option<SmolStr>,
     port: Option<i64>,
 }
@@ -105,8 +105,10 @@ impl ApiObject for EndpointSliceObject {
     }
 }
 
-/// Reads ports, sorted so that they can be searched by name and protocol. One without a name or
-/// a number is left out, as upstream does.
+/// Reads ports, sorted so that they can be searched by name and protocol. One without a number is
+/// left out, as upstream does. One without a name has the empty name, which the API server writes
+/// in its place (`SetDefaults_EndpointPort`, pkg/apis/discovery/v1/defaults.go); manifests that no
+/// server has seen mean the same.
 pub(super) fn interpret_ports(
     field: &str,
     ports: Vec<SlicePort>,
@@ -114,16 +116,12 @@ pub(super) fn interpret_ports(
 ) -> Result<Vec<EndpointPort>, Reason> {
     let mut interpreted = Vec::with_capacity(ports.len());
     for (index, port) in ports.into_iter().enumerate() {
-        let Some(name) = port.name else {
-            left_out.push(format_args!("{field}[{index}].name: missing"));
-            continue;
-        };
         if matches!(port.port, None | Some(0)) {
             left_out.push(format_args!("{field}[{index}].port: missing"));
             continue;
         }
         interpreted.push(EndpointPort {
-            name,
+            name: port.name.unwrap_or_default(),
             protocol: parse_protocol(
                 port.protocol.as_deref(),
                 format_args!("{field}[{index}].protocol"),

@@ -55,7 +55,7 @@ impl ApiObject for EndpointsObject {
         let trigger_time = self.metadata.take_trigger_time();
         let mut slices = Vec::new();
         for (index, mut subset) in self.subsets.into_iter().flatten().enumerate() {
-            let written_ports = subset.take_ports();
+            let written_ports = subset.ports.take().unwrap_or_default();
             let ports =
                 interpret_ports(&format!("subsets[{index}].ports"), written_ports, left_out)?;
             let (ipv4, ipv6): (Vec<_>, Vec<_>) = subset
@@ -84,15 +84,6 @@ impl ApiObject for EndpointsObject {
 }
 
 impl Subset {
-    /// The ports, where one without a name has the empty name.
-    fn take_ports(&mut self) -> Vec<SlicePort> {
-        let mut ports = self.ports.take().unwrap_or_default();
-        for port in &mut ports {
-            port.name.get_or_insert_default();
-        }
-        ports
-    }
-
     fn endpoints(self, index: usize, left_out: &mut LeftOut) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         for (field, addresses, ready) in [
