@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .cluster import NODE_NAME, SERVICE_CIDRS, TARGET_PORT, Cluster, Pod
+from .cluster import NODE_NAME, SERVICE_CIDRS, TARGET_PORT, Addresses, Cluster, Pod
 from .namespace import PATIENCE
 
 Kind = Literal["cluster", "node-port", "external", "load-balancer"]
@@ -150,7 +150,13 @@ SERVICES = {
 }
 
 
-def manifest(cluster: Cluster, services: Mapping[str, Service] = SERVICES) -> str:
+def manifest(
+    cluster: Cluster,
+    services: Mapping[str, Service] = SERVICES,
+    *,
+    node_addresses: Addresses | None = None,
+    service_cidrs: Iterable[str] = SERVICE_CIDRS,
+) -> str:
     """Returns a `List` of the node, the Service networks, and the Services with their endpoints."""
     node: Object = {
         "apiVersion": "v1",
@@ -160,7 +166,7 @@ def manifest(cluster: Cluster, services: Mapping[str, Service] = SERVICES) -> st
         "status": {
             "addresses": [
                 {"type": "InternalIP", "address": address}
-                for address in cluster.node_addresses.values()
+                for address in (node_addresses or cluster.node_addresses).values()
             ]
         },
     }
@@ -168,7 +174,7 @@ def manifest(cluster: Cluster, services: Mapping[str, Service] = SERVICES) -> st
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
         "metadata": {"name": "kubernetes"},
-        "spec": {"cidrs": list(SERVICE_CIDRS)},
+        "spec": {"cidrs": list(service_cidrs)},
     }
     items = [node, networks]
     for service in services.values():
