@@ -41,6 +41,28 @@ def test_nft_lists_every_virtual_address(programmed: Cluster, version: int) -> N
     assert set.union(*listed) == expected
 
 
+RANGES_OF_ONE_BYTE = """
+add table ip probe
+add set ip probe ranges { type ipv4_addr . inet_proto; flags interval; }
+add chain ip probe first
+add rule ip probe first ip saddr . meta l4proto @ranges drop
+"""
+
+
+@pytest.fixture
+def loading_works(other_node: Namespace) -> None:
+    """Skips a test where `nft` cannot load what kpx has to write, whoever writes it.
+
+    Before a lookup among ranges, `nft` 1.0.6 converts the byte order of the protocol, two bytes at
+    a time out of one. Debian's Linux 6.12.117 refuses that as not supported.
+    """
+    loaded = other_node.run("nft", "-f", "-", stdin=RANGES_OF_ONE_BYTE, check=False)
+    other_node.run("nft", "flush", "ruleset")
+    if loaded.returncode != 0:
+        assert "Operation not supported" in loaded.stderr
+        pytest.skip("this `nft` cannot load a lookup among ranges with a protocol")
+
+
 def loadable_manifest(cluster: Cluster) -> str:
     """Returns a manifest whose rules `nft` can load: without session affinity.
 
@@ -50,6 +72,7 @@ def loadable_manifest(cluster: Cluster) -> str:
     return manifest(cluster, services)
 
 
+@pytest.mark.usefixtures("loading_works")
 def test_the_text_of_a_plan_loads_to_the_same_ruleset(
     cluster: Cluster, node: Namespace, other_node: Namespace
 ) -> None:
@@ -62,6 +85,7 @@ def test_the_text_of_a_plan_loads_to_the_same_ruleset(
     assert nft.ruleset(other_node) == nft.ruleset(node)
 
 
+@pytest.mark.usefixtures("loading_works")
 def test_rules_loaded_by_nft_are_taken_over(cluster: Cluster, node: Namespace) -> None:
     text = loadable_manifest(cluster)
     plan = (KPX, "plan", "-f", "-", *sync_options())
