@@ -4,12 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fakes.apiserver import (
+    ENDPOINT_SLICES,
+    LEASES,
+    NODES,
+    PODS,
+    SERVICES,
+    ApiServer,
+    write_kubeconfig,
+)
 from objects import node, pod, service
 
 Object = dict[str, Any]
@@ -84,6 +94,28 @@ def test_the_limit_per_slice_is_taken() -> None:
     assert len(list(yaml.safe_load_all(done.stdout))) == 2
 
 
+def test_it_runs_on_a_cluster_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    with ApiServer() as server:
+        server.put(SERVICES, service())
+        server.put(NODES, node())
+        server.put(PODS, pod("a", "10.0.0.1"))
+        command = [sys.executable, "-m", "kpx", "controller", "--metrics-bind-address", "none"]
+        kubeconfig = write_kubeconfig(server.url, tmp_path)
+        with subprocess.Popen(
+            [*command, "--kubeconfig", kubeconfig], stderr=subprocess.PIPE, text=True
+        ) as process:
+            deadline = time.monotonic() + 20
+            while not server.get(ENDPOINT_SLICES):
+                assert time.monotonic() < deadline, "nothing is published"
+                time.sleep(0.02)
+            process.terminate()
+            _, stderr = process.communicate(timeout=20)
+        assert process.returncode == 0, stderr
+        [made] = server.get(ENDPOINT_SLICES)
+        assert [endpoint["addresses"] for endpoint in made["endpoints"]] == [["10.0.0.1"]]
+        assert server.get(LEASES)[0]["spec"]["holderIdentity"] == "", "the lease is given back"
+
+
 def test_endpoints_come_beside_the_slices() -> None:
     done = kpx("--once", "-f", "-", "--endpoints", stdin=WEB)
     kinds = [printed["kind"] for printed in yaml.safe_load_all(done.stdout)]
@@ -105,10 +137,11 @@ def test_objects_that_are_left_out_are_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "message"),
     [
-        (["-f", "-"], WEB, "error: this version has no controller that goes on running"),
+        (["-f", "-"], WEB, "error: `--once` and `--filename` go together"),
         (["--once", "-f", "-"], "{]", "error: standard input"),
         (["--once", "-f", "missing"], "", "error: the file `missing` does not exist"),
-        (["--once"], "", "error: Missing option"),
+        (["--once"], "", "error: `--once` and `--filename` go together"),
+        ([], "", "error: no cluster to read: this is not a Pod with a service account"),
         (["--once", "-f", "-", "--max-endpoints-per-slice", "1001"], WEB, "error: Invalid value"),
     ],
 )

@@ -10,11 +10,11 @@ from kpx import report
 from kpx._core import Proxier, Rejection, __version__
 from kpx._core import cleanup as delete_tables
 from kpx.cli import dns
-from kpx.cli.controller import ObjectOutput
+from kpx.cli.controller import ControllerOptions, ObjectOutput, PolicyOptions
+from kpx.cli.controller import run as run_controller
 from kpx.cli.controller import write as write_slices
 from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
 from kpx.config import Settings
-from kpx.endpointslices import MANAGED_BY, MAX_ENDPOINTS_PER_SLICE, Policy
 from kpx.errors import ConfigurationInvalid, KpxError
 from kpx.oneshot import prepare
 from kpx.proxy_configuration import ProxyConfiguration
@@ -196,51 +196,49 @@ def explain(
     epilog=_examples(
         "kpx controller --once -f manifests/ -o yaml",
         "kubectl get svc,pods,nodes -A -o json | kpx controller --once -f -",
+        "kpx controller --kubeconfig ~/.kube/config",
+        "kpx controller --managed-by endpointslice-controller.k8s.io",
     )
 )
+@expanded
 def controller(
+    policy: PolicyOptions,
+    options: ControllerOptions,
     filename: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--filename",
             "-f",
             metavar="PATH",
             help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
         ),
-    ],
+    ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Make one pass, print the slices, and exit.")
+        bool,
+        typer.Option("--once", help="Make one pass over manifests, print the slices, and exit."),
     ] = False,
-    managed_by: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Whose slices to keep: the value of endpointslice.kubernetes.io/managed-by.",
-        ),
-    ] = MANAGED_BY,
-    max_endpoints_per_slice: Annotated[
-        int, typer.Option(min=1, max=1000, help="How many endpoints are added to one slice.")
-    ] = MAX_ENDPOINTS_PER_SLICE,
     with_endpoints: Annotated[
-        bool, typer.Option("--endpoints", help="Publish Endpoints beside the slices.")
+        bool, typer.Option("--endpoints", help="With --once, print Endpoints beside the slices.")
     ] = False,
     output: Annotated[
-        ObjectOutput, typer.Option("--output", "-o", help="How to write the slices to stdout.")
+        ObjectOutput, typer.Option("--output", "-o", help="With --once, how to print the slices.")
     ] = ObjectOutput.YAML,
 ) -> int:
-    """Print the EndpointSlices that Services should have, from the Pods they select.
+    """Keep the EndpointSlices of Services with a selector as their Pods are.
 
-    Hand-made Endpoints of Services without a selector are mirrored.
-
-    Slices among the manifests are taken for those that exist: they are kept and filled as the
-    controller would. Nothing is written to a cluster.
+    One of several replicas writes, by a Lease. With --once, nothing is written to a cluster: slices
+    among the manifests are taken for those that exist, hand-made Endpoints of Services without a
+    selector are mirrored, and what would be published is printed.
     """
-    if not once:
+    if once != bool(filename):
         raise ConfigurationInvalid(
-            "this version has no controller that goes on running", "pass `--once`"
+            "`--once` and `--filename` go together",
+            "name manifests for one pass, or neither to run on a cluster",
         )
-    policy = Policy(managed_by, max_endpoints_per_slice)
-    publication = publish_once(filename, policy, with_endpoints=with_endpoints)
+    if not filename:
+        run_controller(policy.policy(), options)
+        return ExitCode.DONE
+    publication = publish_once(filename, policy.policy(), with_endpoints=with_endpoints)
     write_slices(publication, output)
     report.rejections(publication.rejected)
     return ExitCode.REJECTED if publication.rejected else ExitCode.DONE

@@ -1,14 +1,22 @@
-"""What `kpx controller` prints."""
+"""The flags of `kpx controller`, what runs it, and what it prints."""
 
 import json
+import signal
 import sys
+import threading
+from dataclasses import dataclass
 from enum import Enum
+from typing import Annotated, Any
 
+import typer
 import yaml
 
+from kpx.cli.options import parse_listen_address
+from kpx.endpointslices import MANAGED_BY, MAX_ENDPOINTS_PER_SLICE, Policy
+from kpx.logs import LogFormat, start_log
 from kpx.publication import Publication
 
-__all__ = ["ObjectOutput", "write"]
+__all__ = ["ControllerOptions", "ObjectOutput", "PolicyOptions", "run", "write"]
 
 
 class ObjectOutput(str, Enum):
@@ -16,6 +24,104 @@ class ObjectOutput(str, Enum):
 
     YAML = "yaml"
     JSON = "json"
+
+
+@dataclass(frozen=True)
+class PolicyOptions:
+    """How slices are made."""
+
+    managed_by: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose slices to keep: the value of endpointslice.kubernetes.io/managed-by.",
+        ),
+    ] = MANAGED_BY
+    max_endpoints_per_slice: Annotated[
+        int, typer.Option(min=1, max=1000, help="How many endpoints are added to one slice.")
+    ] = MAX_ENDPOINTS_PER_SLICE
+
+    def policy(self) -> Policy:
+        """The policy that the flags make."""
+        return Policy(self.managed_by, self.max_endpoints_per_slice)
+
+
+@dataclass(frozen=True)
+class ControllerOptions:
+    """How the controller runs on a cluster."""
+
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", envvar="KUBECONFIG", help="Use the cluster of a kubeconfig file."
+        ),
+    ] = None
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
+    ] = None
+    concurrent_service_endpoint_syncs: Annotated[
+        int, typer.Option(min=1, max=50, help="How many Services are worked on at once.")
+    ] = 5
+    endpointslice_updates_batch_period: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="How long changes of Pods are gathered."),
+    ] = 0.0
+    kube_api_qps: Annotated[
+        float, typer.Option(min=0.1, help="How many writes a second the API server gets.")
+    ] = 20.0
+    kube_api_burst: Annotated[
+        int, typer.Option(min=1, help="How many writes it gets at once after a pause.")
+    ] = 30
+    leader_elect_namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="Where the Lease is that one replica holds.")
+    ] = "kube-system"
+    leader_elect_name: Annotated[
+        str, typer.Option(metavar="NAME", help="The name of that Lease.")
+    ] = "kpx-controller"
+    metrics_bind_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where to serve /metrics, or `none`. Default: 127.0.0.1:10259.",
+        ),
+    ] = None
+    log_format: Annotated[LogFormat, typer.Option(help="How to write the log to stderr.")] = (
+        LogFormat.TEXT
+    )
+
+
+def run(policy: Policy, options: ControllerOptions) -> None:
+    """Runs the controller on a cluster until SIGTERM or SIGINT.
+
+    Raises:
+        KpxError: There is no cluster to connect to, or an address is none or taken.
+    """
+    from kpx import kube
+    from kpx.controller import ControllerSettings
+    from kpx.controller import run as run_controller
+
+    start_log(options.log_format)
+    default = ControllerSettings()
+    settings = ControllerSettings(
+        policy=policy,
+        workers=options.concurrent_service_endpoint_syncs,
+        batch_period=options.endpointslice_updates_batch_period,
+        lease_namespace=options.leader_elect_namespace,
+        lease_name=options.leader_elect_name,
+        metrics_address=parse_listen_address(options.metrics_bind_address, default.metrics_address),
+    )
+    writes = kube.RateLimit(options.kube_api_qps, options.kube_api_burst)
+    client = kube.Client(
+        kube.load_configuration(options.kubeconfig, options.context), writes=writes
+    )
+    stop = threading.Event()
+
+    def end(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    run_controller(client, settings, stop)
 
 
 def write(publication: Publication, output: ObjectOutput) -> None:

@@ -20,7 +20,14 @@ from kpx.sources import Cluster, Manifests, Source
 if TYPE_CHECKING:
     from kpx.agent import AgentSettings
 
-__all__ = ["AgentOptions", "DataOutput", "NodeOptions", "OutputOption", "expanded"]
+__all__ = [
+    "AgentOptions",
+    "DataOutput",
+    "NodeOptions",
+    "OutputOption",
+    "expanded",
+    "parse_listen_address",
+]
 
 
 class DataOutput(str, Enum):
@@ -212,11 +219,11 @@ class AgentOptions:
 
         default = AgentSettings()
         return AgentSettings(
-            healthz_address=_address(
+            healthz_address=parse_listen_address(
                 self.healthz_bind_address or configuration.healthz_bind_address,
                 default.healthz_address,
             ),
-            metrics_address=_address(
+            metrics_address=parse_listen_address(
                 self.metrics_bind_address or configuration.metrics_bind_address,
                 default.metrics_address,
             ),
@@ -232,7 +239,14 @@ def _first(flag: float | None, configured: float | None, default: float) -> floa
     return next(value for value in (flag, configured, default) if value is not None)
 
 
-def _address(text: str | None, default: tuple[str, int] | None) -> tuple[str, int] | None:
+def parse_listen_address(
+    text: str | None, default: tuple[str, int] | None
+) -> tuple[str, int] | None:
+    """The address and port to listen on; `none` for nowhere, the default where nothing is said.
+
+    Raises:
+        ConfigurationInvalid: It is no address.
+    """
     if text is None:
         return default
     if text == "none":

@@ -17,14 +17,15 @@ from kpx.endpointslices.reconciler import (
     is_published,
     reconcile,
 )
-from kpx.endpointslices.selection import PodIndex
-from kpx.endpointslices.slices import Endpoint, EndpointSlice
+from kpx.endpointslices.selection import PodIndex, ServiceIndex
+from kpx.endpointslices.slices import MANAGED_BY_LABEL, Endpoint, EndpointSlice
 from kpx.endpointslices.tracker import ExpectationTracker
 from kpx.endpointslices.trigger_time import TriggerTimeTracker
 from kpx.endpointslices.writes import SlicePlan
 
 __all__ = [
     "MANAGED_BY",
+    "MANAGED_BY_LABEL",
     "MAX_ENDPOINTS_PER_SLICE",
     "Endpoint",
     "EndpointSlice",
@@ -37,6 +38,7 @@ __all__ = [
     "Policy",
     "Reconciliation",
     "Service",
+    "ServiceIndex",
     "SlicePlan",
     "TriggerTimeTracker",
     "is_published",

@@ -1,11 +1,21 @@
-"""Which Pods a Service selects."""
+"""Which Pods a Service selects, and which Services select a Pod: by label, without looking at all.
+
+Upstream looks at every Service of the namespace for every change of a Pod.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from kpx.endpointslices.objects import Pod, Service
 
-__all__ = ["PodIndex", "selects"]
+__all__ = ["PodIndex", "ServiceIndex", "selects"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_Label = tuple[str, str, str]
+"""Namespace, name and value."""
 
 
 def selects(selector: Mapping[str, str] | None, labels: Mapping[str, str]) -> bool:
@@ -16,17 +26,29 @@ def selects(selector: Mapping[str, str] | None, labels: Mapping[str, str]) -> bo
 
 
 class PodIndex:
-    """Pods by namespace and label, so that a Service need not look at every Pod."""
+    """Pods by namespace and label."""
 
-    def __init__(self, pods: Iterable[Pod]) -> None:
-        """Indexes the Pods; of two with one name the later one counts."""
-        by_name = {(pod.namespace, pod.name): pod for pod in pods}
-        self._by_namespace: dict[str, list[Pod]] = defaultdict(list)
-        self._by_label: dict[tuple[str, str, str], list[Pod]] = defaultdict(list)
-        for pod in by_name.values():
-            self._by_namespace[pod.namespace].append(pod)
-            for name, value in pod.labels.items():
-                self._by_label[pod.namespace, name, value].append(pod)
+    def __init__(self, pods: Iterable[Pod] = ()) -> None:
+        """Indexes Pods; of two with one name the later one counts."""
+        self._by_namespace: dict[str, dict[str, Pod]] = defaultdict(dict)
+        self._by_label: dict[_Label, dict[str, Pod]] = defaultdict(dict)
+        for pod in pods:
+            known = self._by_namespace[pod.namespace].get(pod.name)
+            if known is not None:
+                self.remove(known)
+            self.put(pod)
+
+    def put(self, pod: Pod) -> None:
+        """Adds a Pod; one of that name must have been removed."""
+        self._by_namespace[pod.namespace][pod.name] = pod
+        for name, value in pod.labels.items():
+            self._by_label[pod.namespace, name, value][pod.name] = pod
+
+    def remove(self, pod: Pod) -> None:
+        """Removes a Pod as it was added."""
+        _discard(self._by_namespace, pod.namespace, pod.name)
+        for name, value in pod.labels.items():
+            _discard(self._by_label, (pod.namespace, name, value), pod.name)
 
     def select(self, service: Service) -> list[Pod]:
         """The Pods that a Service selects, in the order they came in."""
@@ -34,10 +56,56 @@ class PodIndex:
             return []
         candidates = min(
             (
-                self._by_label.get((service.namespace, name, value), [])
+                self._by_label.get((service.namespace, name, value), {})
                 for name, value in service.selector.items()
             ),
             key=len,
-            default=self._by_namespace.get(service.namespace, []),
+            default=self._by_namespace.get(service.namespace, {}),
         )
-        return [pod for pod in candidates if selects(service.selector, pod.labels)]
+        return [pod for pod in candidates.values() if selects(service.selector, pod.labels)]
+
+
+class ServiceIndex:
+    """Services by one label of their selector, and those that select everything."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._by_label: dict[_Label, dict[str, Service]] = defaultdict(dict)
+        self._of_everything: dict[str, dict[str, Service]] = defaultdict(dict)
+
+    def put(self, service: Service) -> None:
+        """Adds a Service; one of that name must have been removed."""
+        if service.selector:
+            self._by_label[_label(service)][service.name] = service
+        elif service.selector is not None:
+            self._of_everything[service.namespace][service.name] = service
+
+    def remove(self, service: Service) -> None:
+        """Removes a Service as it was added."""
+        if service.selector:
+            _discard(self._by_label, _label(service), service.name)
+        else:
+            _discard(self._of_everything, service.namespace, service.name)
+
+    def select(self, pod: Pod) -> set[tuple[str, str]]:
+        """The namespaces and names of the Services that select a Pod."""
+        found = set(self._of_everything.get(pod.namespace, {}))
+        for name, value in pod.labels.items():
+            for service in self._by_label.get((pod.namespace, name, value), {}).values():
+                if selects(service.selector, pod.labels):
+                    found.add(service.name)
+        return {(pod.namespace, name) for name in found}
+
+
+def _label(service: Service) -> _Label:
+    """The label under which a Service is found; the longest value is likely to be the rarest."""
+    name, value = max((service.selector or {}).items(), key=lambda label: (len(label[1]), label))
+    return service.namespace, name, value
+
+
+def _discard(index: dict[_K, dict[str, _V]], key: _K, name: str) -> None:
+    members = index.get(key)
+    if members is not None:
+        members.pop(name, None)
+        if not members:
+            del index[key]

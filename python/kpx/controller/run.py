@@ -1,0 +1,135 @@
+"""Puts the controller together, and runs it until it is told to stop."""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import start_http_server
+
+from kpx.controller.controller import Controller
+from kpx.endpointslices import MANAGED_BY_LABEL, Policy
+from kpx.errors import ListenFailed
+from kpx.kube import Client, LeaderElection, Reflector
+from kpx.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from kpx.kube.transport import Interruption
+
+__all__ = ["ControllerSettings", "run"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ControllerSettings:
+    """How the controller runs; the defaults are upstream's."""
+
+    policy: Policy = field(default_factory=Policy)
+    workers: int = 5
+    """How many Services are worked on at once."""
+    batch_period: float = 0.0
+    """Seconds for which changes of Pods are gathered."""
+    metrics_address: tuple[str, int] | None = ("127.0.0.1", 10259)
+    """Where /metrics is served; `None` for nowhere."""
+    lease_namespace: str = "kube-system"
+    lease_name: str = "kpx-controller"
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+
+def run(client: Client, settings: ControllerSettings, stop: threading.Event) -> Controller:
+    """Watches, and writes while it holds the Lease, until `stop` is set.
+
+    A write under way when the Lease is lost is broken off; none begins after that.
+
+    Args:
+        client: The API server, and how often may be written to it.
+        settings: How to run.
+        stop: Set from another thread, or by a signal.
+    """
+    controller = Controller(settings.policy, batch_period=settings.batch_period)
+    with _metrics_served(controller, settings.metrics_address):
+        _watch(client, settings, controller, stop)
+    return controller
+
+
+@contextmanager
+def _metrics_served(controller: Controller, address: tuple[str, int] | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    host, port = address
+    try:
+        server, thread = start_http_server(port, host, controller.metrics.registry)
+    except OSError as failure:
+        raise ListenFailed(f"cannot listen on `{host}:{port}`: {failure.strerror}") from failure
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _watch(
+    client: Client, settings: ControllerSettings, controller: Controller, stop: threading.Event
+) -> None:
+    ours = ENDPOINT_SLICES.selected(labels=f"{MANAGED_BY_LABEL}={settings.policy.managed_by}")
+    reflectors = [
+        Reflector(client, resource, cache, on_change=lambda: None)
+        for resource, cache in (
+            (SERVICES, controller.services),
+            (NODES, controller.nodes),
+            (PODS, controller.pods),
+            (ours, controller.slices),
+        )
+    ]
+    threads = [
+        threading.Thread(target=reflector.run, args=(stop,), name=reflector.resource.name)
+        for reflector in reflectors
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for reflector in reflectors:
+            while not stop.is_set() and not reflector.synced.wait(0.1):
+                pass
+        if not stop.is_set():
+            _elect(client, settings, controller, stop)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def _elect(
+    client: Client, settings: ControllerSettings, controller: Controller, stop: threading.Event
+) -> None:
+    election = LeaderElection(
+        client,
+        settings.lease_namespace,
+        settings.lease_name,
+        f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4()}",
+        lease_duration=settings.lease_duration,
+        renew_deadline=settings.renew_deadline,
+        retry_period=settings.retry_period,
+    )
+
+    def lead(lost: threading.Event) -> None:
+        interruption = Interruption()
+        writer = client.interruptible(interruption)
+
+        def break_off() -> None:
+            lost.wait()
+            interruption.set()
+
+        breaker = threading.Thread(target=break_off, name="breaker")
+        breaker.start()
+        controller.lead(writer, lost, settings.workers)
+        breaker.join()
+
+    election.run(stop, lead)
