@@ -368,6 +368,12 @@ class DnsStore:
     def rejections(self) -> list[Rejection]:
         """Every object, or part of one, that is left out."""
 
+    def programming(self) -> list[tuple[str, list[tuple[float, int]], float]]:
+        """How long changes of endpoints took to be answered with, by the kind of Service.
+
+        Each as the kind, the bound and count of every bucket, and the sum, in seconds.
+        """
+
     def query(self, name: str, record_type: str) -> str:
         """What a question would be answered with, as a JSON object.
 
@@ -386,8 +392,12 @@ class DnsStore:
 class DnsServer:
     """Answers questions over UDP and TCP from a store, on threads of its own."""
 
-    def __new__(cls, store: DnsStore, address: str, threads: int) -> Self:
-        """Listens on `address:port`; on port 0, on a free one. Raises `kpx.errors.ListenFailed`."""
+    def __new__(cls, store: DnsStore, address: str, threads: int, transfer_to: list[str]) -> Self:
+        """Listens on `address:port`; on port 0, on a free one.
+
+        Peers in the ranges of `transfer_to` may have whole zones. Raises `kpx.errors.ListenFailed`,
+        and `kpx.errors.QuestionInvalid` where an address or a range is none.
+        """
 
     def address(self) -> str | None:
         """Where it listens, as `address:port`; `None` if it is stopped."""

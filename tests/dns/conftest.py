@@ -24,7 +24,7 @@ def store() -> DnsStore:
 
 @pytest.fixture
 def server(store: DnsStore) -> Iterator[tuple[str, int]]:
-    server = DnsServer(store, "127.0.0.1:0", 2)
+    server = DnsServer(store, "127.0.0.1:0", 2, ["127.0.0.0/8"])
     address = server.address()
     assert address is not None
     host, port = address.rsplit(":", 1)

@@ -5,21 +5,28 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from kpx import report
 from kpx._core import DnsServer, DnsStore, Rejection
+from kpx.agent.http import parse_address
 from kpx.cli.options import DataOutput, expanded
 from kpx.dns import write_zone_file, zone_text
+from kpx.dns.watch import Watcher
 from kpx.errors import ConfigurationInvalid
 from kpx.logs import printable
 from kpx.sources import Loaded, Manifests, Rejected
 
 __all__ = ["app"]
+
+CLUSTER_SECONDS: Final = 60.0
+"""How long a cluster may take to be read."""
 
 app = typer.Typer(
     name="dns",
@@ -34,14 +41,23 @@ class NameOptions:
     """What to read, and which names to make of it."""
 
     filename: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--filename",
             "-f",
             metavar="PATH",
             help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
         ),
-    ]
+    ] = None
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", envvar="KUBECONFIG", help="Read the cluster of a kubeconfig file."
+        ),
+    ] = None
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
+    ] = None
     zone: Annotated[str, typer.Option(metavar="NAME", help="The zone of the cluster.")] = (
         "cluster.local"
     )
@@ -58,23 +74,40 @@ class NameOptions:
         typer.Option(metavar="IP", help="The name server's own address, for ns.dns.ZONE."),
     ] = None
 
-    def store(self) -> tuple[DnsStore, Loaded]:
-        """The names of everything that is read.
+    def store(self, default_addresses: Sequence[str] = ()) -> DnsStore:
+        """Names that nothing is known of yet.
 
         Raises:
             ConfigurationInvalid: The options do not make sense.
-            ManifestUnreadable: A manifest cannot be read.
         """
         config = {
             "zone": self.zone,
             "reverse_zones": [_reverse_zone(text) for text in self.reverse_zone or ()],
             "ttl": self.ttl,
-            "addresses": self.address or [],
+            "addresses": self.address or list(default_addresses),
         }
-        store = DnsStore(json.dumps(config))
-        loaded = Manifests(self.filename).load(store)
+        return DnsStore(json.dumps(config))
+
+    def read(self) -> tuple[DnsStore, Loaded]:
+        """The names of everything there is now.
+
+        Raises:
+            ConfigurationInvalid: The options do not make sense.
+            ManifestUnreadable: A manifest cannot be read.
+            ClusterUnreadable: The cluster cannot be read.
+        """
+        store = self.store()
+        if self.filename:
+            return store, self.load(store)
+        with Watcher.of(store, self.kubeconfig, self.context) as watcher:
+            watcher.wait(CLUSTER_SECONDS)
+        return store, Loaded()
+
+    def load(self, store: DnsStore) -> Loaded:
+        """Feeds the manifests."""
+        loaded = Manifests(self.filename or ()).load(store)
         store.complete()
-        return store, loaded
+        return loaded
 
 
 @app.command()
@@ -87,18 +120,45 @@ def serve(
     threads: Annotated[
         int, typer.Option(min=1, help="How many threads answer over UDP. Default: one a CPU.")
     ] = os.cpu_count() or 1,
+    allow_transfer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Let these peers transfer zones. Repeatable."),
+    ] = None,
+    http: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS:PORT", help="Where to serve /healthz, /readyz and /metrics, or `none`."
+        ),
+    ] = "127.0.0.1:9153",
 ) -> int:
     """Answer for the names of Services until interrupted."""
-    store, loaded = options.store()
-    code = _finish(store, loaded)
+    host, _ = _address("--listen", listen)
+    http_address = _address("--http", http) if http != "none" else None
     # The signals are waited for, not handled: this thread has nothing else to do.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    server = DnsServer(store, listen, threads)
-    report.notice(f"answering for `{options.zone}` on {server.address()}")
-    sys.stderr.flush()
-    signal.sigwait(signals)
-    server.stop()
+    own = [] if ipaddress.ip_address(host).is_unspecified else [host]
+    store = options.store(own)
+    code = 0
+    watcher: Watcher | None = None
+    with ExitStack() as stack:
+        if options.filename:
+            code = _finish(store, options.load(store))
+        server = DnsServer(store, listen, threads, allow_transfer or [])
+        stack.callback(server.stop)
+        if not options.filename:
+            watcher = Watcher.of(store, options.kubeconfig, options.context)
+            stack.enter_context(watcher)
+        if http_address:
+            from kpx.dns.http import http_server
+
+            pages = http_server(
+                http_address, store, server, lambda: watcher is None or watcher.is_complete
+            )
+            stack.enter_context(pages)
+        report.notice(f"answering for `{options.zone}` on {server.address()}")
+        sys.stderr.flush()
+        signal.sigwait(signals)
     return code
 
 
@@ -115,7 +175,7 @@ def query(
     ] = DataOutput.TEXT,
 ) -> int:
     """Show what would be answered, and from which Services and endpoints."""
-    store, loaded = options.store()
+    store, loaded = options.read()
     answer: dict[str, Any] = json.loads(store.query(name, record_type))
     if output is DataOutput.JSON:
         typer.echo(json.dumps(answer, indent=2))
@@ -149,7 +209,12 @@ def zone(
     ] = None,
 ) -> int:
     """Write a zone file, whole or not at all; its serial only grows."""
-    store, loaded = options.store()
+    store, loaded = options.read()
+    if not options.address:
+        raise ConfigurationInvalid(
+            "a zone needs the address of its name server",
+            "`--address IP` says where the name server is that will serve the file",
+        )
     text = zone_text(store.records(of or options.zone))
     if output is None:
         sys.stdout.write(text)
@@ -157,6 +222,56 @@ def zone(
         changed = write_zone_file(output, text)
         report.notice(f"{'wrote' if changed else 'nothing to change in'} `{output}`")
     return _finish(store, loaded)
+
+
+@app.command()
+@expanded
+def publish(
+    options: NameOptions,
+    server: Annotated[
+        str, typer.Option(metavar="HOST[:PORT]", help="The primary name server to update.")
+    ],
+    tsig_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Sign with this key, as `tsig-keygen` writes it."),
+    ] = None,
+    owner: Annotated[
+        str, typer.Option(metavar="ID", help="Mark names with this; change only names so marked.")
+    ] = "kpx",
+) -> int:
+    """Bring the zones of another name server up to date, once, with RFC 2136 updates.
+
+    Only what differs is written. A name bears its owner in a TXT record at `_kpx.NAME`; names of
+    others are left alone and named on stderr. The server must allow transfers and updates.
+    """
+    import dns.name
+
+    from kpx.dns.publish import Target, read_key, resolve
+    from kpx.dns.publish import publish as send
+
+    host, port = resolve(server)
+    key = read_key(tsig_key_file) if tsig_key_file else None
+    store, loaded = options.read()
+    code = _finish(store, loaded)
+    for zone in (options.zone, *map(_reverse_zone, options.reverse_zone or ())):
+        target = Target(host, port, dns.name.from_text(zone), key, owner)
+        done = send(target, store.records(zone))
+        typer.echo(
+            f"{zone}: {done.added} names added, {done.changed} changed, {done.removed} removed"
+        )
+        for name in done.foreign:
+            report.notice(f"`{name}` belongs to somebody else and stays as it is")
+        code = code or (3 if done.foreign else 0)
+    return code
+
+
+def _address(flag: str, text: str) -> tuple[str, int]:
+    try:
+        host, port = parse_address(text)
+        ipaddress.ip_address(host)
+    except ValueError as failure:
+        raise ConfigurationInvalid(f"`{flag}`: {failure}") from failure
+    return host, port
 
 
 def _reverse_zone(text: str) -> str:

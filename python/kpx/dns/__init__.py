@@ -1,4 +1,4 @@
-"""The names of Services for other programs: zone files."""
+"""The names of Services: watched, served beside health and metrics, and written for others."""
 
 from kpx.dns.zone_file import ZoneFileUnwritable, write_zone_file, zone_text
 

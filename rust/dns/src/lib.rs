@@ -5,6 +5,7 @@
 
 mod lookup;
 mod name;
+mod programming;
 mod records;
 mod server;
 mod service_names;
@@ -15,6 +16,7 @@ mod zones;
 
 pub use lookup::{Answer, Rcode};
 pub use name::{Name, NameError};
+pub use programming::{BUCKET_COUNT, Durations, ServiceKind};
 pub use records::{Data, Record, RecordSet, RecordType};
 pub use server::{Server, ServerError};
 pub use store::Store;

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::lookup::Rcode;
 use crate::store::{Store, seconds_now};
-use crate::wire::{Limits, respond};
+use crate::wire::{Limits, respond, transfer};
 
 /// The largest answer over UDP, whatever the client takes (DNS flag day 2020).
 const UDP_SIZE: u16 = 1232;
@@ -21,6 +22,8 @@ const STOP_INTERVAL: Duration = Duration::from_millis(100);
 const TCP_PATIENCE: Duration = Duration::from_secs(5);
 /// How many TCP connections are served at a time; more are closed at once.
 const TCP_CONNECTIONS: usize = 256;
+/// How many transfers are made at a time; more are refused.
+const TRANSFERS: usize = 2;
 
 /// A server that could not be started.
 #[derive(Debug, Error)]
@@ -53,6 +56,7 @@ impl Server {
         store: &Arc<Store>,
         address: SocketAddr,
         threads: usize,
+        transfer_to: Vec<IpNet>,
     ) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
@@ -68,11 +72,14 @@ impl Server {
             counters: Arc::default(),
             threads: Vec::new(),
         };
+        let transfer_to: Arc<[IpNet]> = transfer_to.into();
         for _ in 0..threads.max(1) {
             let socket = socket.try_clone().map_err(failed)?;
-            server.spawn(store, move |worker| worker.answer_udp(&socket));
+            server.spawn(store, &transfer_to, move |worker| {
+                worker.answer_udp(&socket);
+            });
         }
-        server.spawn(store, move |worker| worker.accept(&listener));
+        server.spawn(store, &transfer_to, move |worker| worker.accept(&listener));
         Ok(server)
     }
 
@@ -104,12 +111,19 @@ impl Server {
         self.counters.dropped.load(Ordering::Relaxed)
     }
 
-    fn spawn(&mut self, store: &Arc<Store>, work: impl FnOnce(Worker) + Send + 'static) {
+    fn spawn(
+        &mut self,
+        store: &Arc<Store>,
+        transfer_to: &Arc<[IpNet]>,
+        work: impl FnOnce(Worker) + Send + 'static,
+    ) {
         let worker = Worker {
             store: Arc::clone(store),
             stop: Arc::clone(&self.stop),
             counters: Arc::clone(&self.counters),
             connections: Arc::default(),
+            transfers: Arc::default(),
+            transfer_to: Arc::clone(transfer_to),
         };
         self.threads.push(std::thread::spawn(move || work(worker)));
     }
@@ -131,6 +145,9 @@ struct Worker {
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
     connections: Arc<AtomicUsize>,
+    transfers: Arc<AtomicUsize>,
+    /// Who may have whole zones.
+    transfer_to: Arc<[IpNet]>,
 }
 
 impl Worker {
@@ -183,6 +200,20 @@ impl Worker {
         }
     }
 
+    /// The messages of a transfer, if one is asked for by who may have it.
+    fn transfer(&self, request: &[u8], stream: &TcpStream) -> Option<Vec<Vec<u8>>> {
+        let peer = stream.peer_addr().ok()?.ip().to_canonical();
+        if !self.transfer_to.iter().any(|range| range.contains(&peer)) {
+            return None;
+        }
+        let running = self.transfers.fetch_add(1, Ordering::Relaxed);
+        let messages = (running < TRANSFERS)
+            .then(|| transfer(&self.store.zones(), request, seconds_now()))
+            .flatten();
+        self.transfers.fetch_sub(1, Ordering::Relaxed);
+        messages
+    }
+
     fn answer_tcp(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
@@ -194,17 +225,27 @@ impl Worker {
             let mut request = vec![0; usize::from(u16::from_be_bytes(length))];
             read_until(&mut stream, &mut request, deadline)?;
             start = start.wrapping_add(1);
+            stream.set_write_timeout(Some(TCP_PATIENCE))?;
+            if let Some(messages) = self.transfer(&request, &stream) {
+                for message in messages {
+                    send(&mut stream, &message)?;
+                }
+                continue;
+            }
             let Some(answer) = self.respond(&request, Limits::Tcp, start) else {
                 return Ok(());
             };
-            let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
-            let mut message = length.to_be_bytes().to_vec();
-            message.extend_from_slice(&answer);
-            stream.set_write_timeout(Some(TCP_PATIENCE))?;
-            stream.write_all(&message)?;
+            send(&mut stream, &answer)?;
         }
         Ok(())
     }
+}
+
+fn send(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(message.len()).map_err(io::Error::other)?;
+    let mut framed = length.to_be_bytes().to_vec();
+    framed.extend_from_slice(message);
+    stream.write_all(&framed)
 }
 
 /// Reads until a buffer is full, however slowly the bytes come, up to a deadline.

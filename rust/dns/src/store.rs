@@ -1,13 +1,14 @@
 //! What the cluster says, and the zones it makes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kpx_proxy::state::{EventReport, FeedReport, State};
 use kpx_proxy::{DecodeError, Kind, NamespacedName, Rejection};
 
 use crate::Name;
 use crate::lookup::Answer;
+use crate::programming::{Durations, ServiceKind};
 use crate::records::{RecordSet, RecordType};
 use crate::service_names::ServiceNames;
 use crate::zones::{ZoneConfig, Zones};
@@ -18,14 +19,18 @@ use crate::zones::{ZoneConfig, Zones};
 pub struct Store {
     state: Mutex<State>,
     zones: RwLock<Zones>,
+    programming: Mutex<[Durations; 3]>,
 }
 
 impl Store {
     /// Knows nothing yet.
     pub fn new(config: ZoneConfig) -> Self {
         Self {
-            state: Mutex::new(State::of_all_services()),
+            state: Mutex::new(
+                State::of_all_services().with_trigger_times_since(now().as_secs_f64()),
+            ),
             zones: RwLock::new(Zones::new(config, seconds_now())),
+            programming: Mutex::default(),
         }
     }
 
@@ -105,19 +110,47 @@ impl Store {
         loop {
             let some: Vec<_> = derived.by_ref().take(16).collect();
             if some.is_empty() {
-                return;
+                break;
             }
             let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
             for (name, names) in some {
                 zones.set(&name, names, seconds_now());
             }
         }
+        let mut programming = self
+            .programming
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (name, times) in state.take_trigger_times() {
+            let Some(service) = state.service(&name) else {
+                continue;
+            };
+            let kind = if !service.cluster_ips.is_empty() {
+                ServiceKind::ClusterIp
+            } else if service.has_selector {
+                ServiceKind::HeadlessWithSelector
+            } else {
+                ServiceKind::HeadlessWithoutSelector
+            };
+            for time in times {
+                programming[kind as usize].add(now().as_secs_f64() - time);
+            }
+        }
+    }
+
+    /// How long changes of endpoints took until they were answered with, by the kind of Service.
+    pub fn programming(&self) -> [Durations; 3] {
+        let durations = self.programming.lock();
+        durations.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// The time in seconds since 1970.
 pub(crate) fn seconds_now() -> u32 {
+    u32::try_from(now().as_secs()).unwrap_or(u32::MAX)
+}
+
+fn now() -> Duration {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = elapsed.map_or(0, |elapsed| elapsed.as_secs());
-    u32::try_from(seconds).unwrap_or(u32::MAX)
+    elapsed.unwrap_or_default()
 }

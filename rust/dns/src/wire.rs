@@ -11,6 +11,8 @@ const PLAIN_UDP_SIZE: usize = 512;
 /// The pointer to the question's name (RFC 1035, 4.1.4).
 const QUESTION_POINTER: [u8; 2] = [0xc0, 0x0c];
 const CLASS_IN: u16 = 1;
+/// How large a message of a transfer becomes, before the record that is one too many.
+const TRANSFER_SIZE: usize = 16_384;
 const OPT_LENGTH: usize = 11;
 
 const RESPONSE: u8 = 0x80;
@@ -102,6 +104,39 @@ pub fn respond(
     Some((writer.message, rcode))
 }
 
+/// The messages of a zone transfer (RFC 5936); `None` if a request asks for none, or for a zone that
+/// is not served. A request for the difference of two versions is answered with all (RFC 1995, 4).
+pub(crate) fn transfer(zones: &Zones, request: &[u8], now: u32) -> Option<Vec<Vec<u8>>> {
+    let header = request.get(..HEADER_LENGTH)?;
+    let question = read_question(request)?;
+    let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
+    let is_query = header[2] & (RESPONSE | OPCODE) == 0 && read_u16(header, 4) == Some(1);
+    let is_zone = zones.zone_of(&question.name) == Some(&question.name);
+    if !(is_transfer && is_query && is_zone && question.class == CLASS_IN && zones.is_complete) {
+        return None;
+    }
+    let mut sets = zones.record_sets(&question.name, now);
+    sets.push(sets.first()?.clone());
+    let mut messages = Vec::new();
+    let mut writer = Writer::of(request.get(..question.end)?, &question.name);
+    let mut count = 0;
+    for set in &sets {
+        for record in &set.records {
+            writer.write_record(&set.owner, set.ttl, &record.data);
+            count += 1;
+            if writer.message.len() > TRANSFER_SIZE {
+                let next = Writer::of(request.get(..question.end)?, &question.name);
+                messages.push(std::mem::replace(&mut writer, next).into_message(count));
+                count = 0;
+            }
+        }
+    }
+    if count > 0 {
+        messages.push(writer.into_message(count));
+    }
+    Some(messages)
+}
+
 fn header_alone(header: &[u8], rcode: Rcode) -> Vec<u8> {
     let flags = RESPONSE | header[2] & (OPCODE | RECURSION_DESIRED);
     let mut message = vec![header[0], header[1], flags, rcode as u8];
@@ -185,7 +220,24 @@ struct Writer<'a> {
     question: &'a Name,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn of(question: &[u8], name: &'a Name) -> Self {
+        Self {
+            message: question.to_vec(),
+            size: usize::MAX,
+            question: name,
+        }
+    }
+
+    /// The message of so many answers, authoritative.
+    fn into_message(mut self, answers: u16) -> Vec<u8> {
+        self.message[2] = RESPONSE | AUTHORITATIVE | self.message[2] & RECURSION_DESIRED;
+        self.message[3] = 0;
+        self.message[6..8].copy_from_slice(&answers.to_be_bytes());
+        self.message[8..12].fill(0);
+        self.message
+    }
+
     fn write(
         &mut self,
         answer: &Answer,

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kpx_dns::{Name, RecordType, Server, Store, ZoneConfig};
+use ipnet::IpNet;
+use kpx_dns::{Durations, Name, RecordType, Server, ServiceKind, Store, ZoneConfig};
 use kpx_proxy::Kind;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -13,6 +14,9 @@ use crate::report::{PyEventReport, PyFeedReport, PyRejection};
 
 /// A record set: the name, the time to live, the type, and the data of every record.
 type RecordSetRow = (String, u32, String, Vec<String>);
+
+/// A kind of Service, the bound and count of every bucket, and the sum, in seconds.
+type ProgrammingRow = (&'static str, Vec<(f64, u64)>, f64);
 
 /// What the cluster says, and the names it makes.
 #[pyclass(frozen, module = "kpx._core", name = "DnsStore")]
@@ -64,6 +68,19 @@ impl PyDnsStore {
         rejections.into_iter().map(PyRejection).collect()
     }
 
+    /// For each kind of Service: its label, the bound and the count of each bucket, and the sum.
+    fn programming(&self) -> Vec<ProgrammingRow> {
+        let kinds = ServiceKind::ALL.iter().zip(self.0.programming());
+        kinds
+            .map(|((_, label), durations)| {
+                let bounds = (0..).map(Durations::bound);
+                let buckets = bounds.zip(durations.buckets);
+                let last = std::iter::once((f64::INFINITY, durations.longer));
+                (*label, buckets.chain(last).collect(), durations.sum)
+            })
+            .collect()
+    }
+
     fn query(&self, py: Python<'_>, name: &str, record_type: &str) -> PyResult<String> {
         let name = parse_name(name)?;
         let record_type = RecordType::parse(record_type).ok_or_else(|| {
@@ -96,11 +113,21 @@ pub(crate) struct PyDnsServer(Mutex<Option<Server>>);
 #[pymethods]
 impl PyDnsServer {
     #[new]
-    fn new(store: &PyDnsStore, address: &str, threads: usize) -> PyResult<Self> {
+    fn new(
+        store: &PyDnsStore,
+        address: &str,
+        threads: usize,
+        transfer_to: Vec<String>,
+    ) -> PyResult<Self> {
         let address: SocketAddr = address.parse().map_err(|_| {
             errors::question_invalid(&format!("`{address}` is not an address and a port"))
         })?;
-        let server = Server::start(&store.0, address, threads)
+        let ranges = transfer_to.into_iter().map(|range| {
+            let invalid = || errors::question_invalid(&format!("`{range}` is not a CIDR range"));
+            range.parse().map_err(|_| invalid())
+        });
+        let ranges = ranges.collect::<PyResult<Vec<IpNet>>>()?;
+        let server = Server::start(&store.0, address, threads, ranges)
             .map_err(|error| errors::listen_failed(&error))?;
         Ok(Self(Mutex::new(Some(server))))
     }

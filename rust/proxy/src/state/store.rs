@@ -85,7 +85,7 @@ impl State {
 
     /// Takes, for each Service, when the changes of its endpoints happened, in seconds since the
     /// epoch.
-    pub(crate) fn take_trigger_times(&mut self) -> HashMap<NamespacedName, Vec<f64>> {
+    pub fn take_trigger_times(&mut self) -> HashMap<NamespacedName, Vec<f64>> {
         self.trigger_times.take()
     }
 

@@ -1,0 +1,280 @@
+"""Updates of another name server (RFC 2136), with as few changes as there are."""
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import dns.exception
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.tsig
+import dns.update
+import dns.xfr
+import dns.zone
+
+from kpx.dns.zone_file import RecordSet
+from kpx.errors import KpxError
+
+__all__ = ["PublishFailed", "Published", "Target", "publish", "read_key", "resolve"]
+
+CHUNK_NAMES: Final = 100
+"""How many names one update changes."""
+
+ATTEMPTS: Final = 4
+"""How often an update is tried that gets no answer, or one that says to try again."""
+
+_MARKER: Final = dns.name.Name(["_kpx"])
+_NOT_OURS: Final = (dns.rdatatype.SOA, dns.rdatatype.NS)
+_SECONDS: Final = 10.0
+_KEY: Final = re.compile(
+    r'key\s+"?([^"\s{]+)"?\s*\{\s*algorithm\s+"?([\w.-]+)"?\s*;\s*secret\s+"([^"]+)"\s*;\s*\}', re.S
+)
+_REFUSED_BY_PREREQUISITE: Final = (
+    dns.rcode.YXDOMAIN,
+    dns.rcode.YXRRSET,
+    dns.rcode.NXDOMAIN,
+    dns.rcode.NXRRSET,
+)
+
+Sets = Mapping[dns.rdatatype.RdataType, dns.rdataset.Rdataset]
+
+
+class PublishFailed(KpxError):
+    """A name server could not be read, or did not take an update."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A zone of another name server."""
+
+    host: str
+    port: int
+    zone: dns.name.Name
+    key: dns.tsig.Key | None
+    owner: str
+    """Who we are: names that bear another mark, or none, are left alone."""
+
+
+@dataclass
+class Published:
+    """What an update changed."""
+
+    added: int = 0
+    """Names that were added."""
+    changed: int = 0
+    removed: int = 0
+    foreign: list[str] = field(default_factory=list)
+    """Names that somebody else has; they stayed as they were."""
+
+    @property
+    def total(self) -> int:
+        """How many names were written."""
+        return self.added + self.changed + self.removed
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What becomes of one name."""
+
+    name: dns.name.Name
+    before: Sets
+    """Empty if the name is new."""
+    after: Sets
+    """Empty if it goes."""
+
+
+def read_key(path: Path) -> dns.tsig.Key:
+    """Reads a key as `tsig-keygen` writes it.
+
+    Raises:
+        PublishFailed: The file holds none.
+    """
+    try:
+        found = _KEY.search(path.read_text())
+        if found is None:
+            raise PublishFailed(
+                f"no TSIG key in `{path}`", "`tsig-keygen NAME` writes what kpx reads"
+            )
+        name, algorithm, secret = found.groups()
+        return dns.tsig.Key(name, secret, algorithm)
+    except (OSError, ValueError) as failure:
+        raise PublishFailed(f"cannot read the TSIG key in `{path}`: {failure}") from failure
+
+
+def publish(target: Target, record_sets: Sequence[RecordSet]) -> Published:
+    """Makes the names of a zone that are ours, and no others, those of some record sets.
+
+    Args:
+        target: Where to write.
+        record_sets: All of a zone; its SOA and NS records are the server's own business.
+
+    Raises:
+        PublishFailed: The zone cannot be read, or an update failed. What was sent before counts.
+    """
+    current = _transfer(target)
+    changes, published = _compare(target, current, _desired(target, record_sets))
+    for start in range(0, len(changes), CHUNK_NAMES):
+        _send(target, changes[start : start + CHUNK_NAMES], published)
+    return published
+
+
+def _desired(target: Target, record_sets: Iterable[RecordSet]) -> dict[dns.name.Name, Sets]:
+    desired: dict[dns.name.Name, dict[dns.rdatatype.RdataType, dns.rdataset.Rdataset]] = {}
+    for owner, ttl, kind, data in record_sets:
+        name = dns.name.from_text(owner)
+        record_type = dns.rdatatype.from_text(kind)
+        if record_type in _NOT_OURS or name == target.zone:
+            continue
+        rdataset = dns.rdataset.from_text("IN", record_type, ttl, *data)
+        desired.setdefault(name, {})[record_type] = rdataset
+    return dict(desired)
+
+
+def _transfer(target: Target) -> dict[dns.name.Name, Sets]:
+    zone = dns.zone.Zone(target.zone, relativize=False)
+    query, _ = dns.xfr.make_query(zone, keyring=_keyring(target), keyname=_key_name(target))
+    try:
+        dns.query.inbound_xfr(
+            target.host, zone, query, port=target.port, timeout=_SECONDS, lifetime=60 * _SECONDS
+        )
+    except (dns.exception.DNSException, OSError) as failure:
+        raise PublishFailed(
+            f"cannot transfer `{target.zone}` from {target.host}: {failure}",
+            "the server must allow transfers and updates with the key",
+        ) from failure
+    return {
+        name: {one.rdtype: one for one in node.rdatasets if one.rdtype not in _NOT_OURS}
+        for name, node in zone.nodes.items()
+    }
+
+
+def _compare(
+    target: Target, current: Mapping[dns.name.Name, Sets], desired: Mapping[dns.name.Name, Sets]
+) -> tuple[list[_Change], Published]:
+    published = Published()
+    marker = _marker(target)
+    owned = {
+        name.parent()
+        for name, sets in current.items()
+        if name.labels[0] == _MARKER.labels[0] and sets.get(dns.rdatatype.TXT) == marker
+    }
+    changes = []
+    for name in sorted(desired.keys() | owned):
+        before, after = current.get(name, {}), desired.get(name, {})
+        if name not in owned and before:
+            published.foreign.append(name.to_text())
+        elif name not in owned or not _is_same(before, after):
+            changes.append(_Change(name, before if name in owned else {}, after))
+    return changes, published
+
+
+def _is_same(one: Sets, other: Sets) -> bool:
+    return one.keys() == other.keys() and all(
+        one[kind] == other[kind] and one[kind].ttl == other[kind].ttl for kind in one
+    )
+
+
+def _send(target: Target, changes: Sequence[_Change], published: Published) -> None:
+    update = dns.update.UpdateMessage(
+        target.zone, keyring=_keyring(target), keyname=_key_name(target)
+    )
+    for change in changes:
+        _write(target, update, change)
+    rcode = _exchange(target, update)
+    if rcode in _REFUSED_BY_PREREQUISITE:
+        # Somebody has changed one of the names since they were read; the others can be written.
+        if len(changes) > 1:
+            for change in changes:
+                _send(target, [change], published)
+        else:
+            published.foreign.append(changes[0].name.to_text())
+        return
+    if rcode != dns.rcode.NOERROR:
+        raise PublishFailed(
+            f"{target.host} refused an update of `{target.zone}`: {dns.rcode.to_text(rcode)}"
+        )
+    published.added += sum(not change.before for change in changes)
+    published.removed += sum(not change.after for change in changes)
+    published.changed += sum(bool(change.before and change.after) for change in changes)
+
+
+def _write(target: Target, update: dns.update.UpdateMessage, change: _Change) -> None:
+    """Writes what differs, and that the name must be ours, or nobody's."""
+    mark = _MARKER.concatenate(change.name)
+    if change.before:
+        update.present(mark, dns.rdatatype.TXT, *(one.to_text() for one in _marker(target)))
+    else:
+        update.absent(change.name)
+        update.absent(mark)
+        update.add(mark, _marker(target))
+    for kind, before in change.before.items():
+        after = change.after.get(kind)
+        if after is None or after.ttl != before.ttl:
+            update.delete(change.name, kind)
+            continue
+        gone = [record for record in before if record not in after]
+        for record in gone:
+            update.delete(change.name, record)
+    for kind, after in change.after.items():
+        old = change.before.get(kind)
+        for record in after:
+            if old is None or old.ttl != after.ttl or record not in old:
+                update.add(change.name, after.ttl, record)
+    if not change.after:
+        update.delete(mark, dns.rdatatype.TXT)
+
+
+def _exchange(
+    target: Target, update: dns.update.UpdateMessage, wait: Callable[[float], None] = time.sleep
+) -> dns.rcode.Rcode:
+    failure: object = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            wait(0.25 * 2**attempt)
+        try:
+            response = dns.query.tcp(update, target.host, port=target.port, timeout=_SECONDS)
+        except (dns.exception.DNSException, OSError) as error:
+            failure = error
+            continue
+        if response.rcode() != dns.rcode.SERVFAIL:
+            return response.rcode()
+        failure = "SERVFAIL"
+    raise PublishFailed(f"{target.host} did not take an update of `{target.zone}`: {failure}")
+
+
+def _marker(target: Target) -> dns.rdataset.Rdataset:
+    return dns.rdataset.from_text("IN", "TXT", 0, f'"kpx owner={target.owner}"')
+
+
+def _keyring(target: Target) -> dns.tsig.Key | None:
+    return target.key
+
+
+def _key_name(target: Target) -> dns.name.Name | None:
+    return target.key.name if target.key else None
+
+
+def resolve(server: str) -> tuple[str, int]:
+    """The address and port of `HOST`, `HOST:PORT` or `[HOST]:PORT`.
+
+    Raises:
+        PublishFailed: There is no such host.
+    """
+    host, separator, port = server.rpartition(":")
+    if not separator or (":" in host and not host.startswith("[")):
+        host, port = server, "53"
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as failure:
+        raise PublishFailed(f"`{server}` is not a name server: {failure}") from failure
+    return str(found[0][4][0]), int(port)

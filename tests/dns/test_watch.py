@@ -1,0 +1,161 @@
+"""Names of a cluster that changes, through an API server, and the command that serves them."""
+
+import json
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+from kubernetes.client import Configuration
+
+from dns_cluster import SQL, endpoint, manifest, slice_of
+from fakes.apiserver import ENDPOINT_SLICES, SERVICES, ApiServer, Fault
+from kpx._core import DnsServer, DnsStore
+from kpx.dns.watch import Watcher
+from kpx.kube import Client
+
+DB = "db.shop.svc.cluster.local"
+SERVICE: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "db", "namespace": "shop"},
+    "spec": {"clusterIP": "None", "ports": [{"name": "sql", "port": 5432}]},
+}
+
+Ask = Callable[[str], "set[str] | None"]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as running:
+        running.preload(SERVICES, [SERVICE])
+        running.preload(ENDPOINT_SLICES, [replicas(1)])
+        yield running
+
+
+@pytest.fixture
+def ask(api: ApiServer) -> Iterator[Ask]:
+    """Asks for A records; `None` where the name does not exist."""
+    store = DnsStore(json.dumps({"zone": "cluster.local", "ttl": 5}))
+    server = DnsServer(store, "127.0.0.1:0", 1, [])
+    address = server.address()
+    assert address
+    port = int(address.rsplit(":", 1)[1])
+
+    def asked(name: str) -> "set[str] | None":
+        query = dns.message.make_query(name, "A")
+        response = dns.query.udp(query, "127.0.0.1", port=port, timeout=5)
+        if response.rcode() == dns.rcode.NXDOMAIN:
+            return None
+        assert response.rcode() == dns.rcode.NOERROR
+        return {str(record) for rrset in response.answer for record in rrset}
+
+    with Watcher(store, Client(Configuration(host=api.url))) as watcher:
+        watcher.wait(20)
+        yield asked
+    server.stop()
+
+
+def replicas(count: int, generation: int = 0) -> dict[str, Any]:
+    """The slice of a StatefulSet; a Pod that restarts gets another address."""
+    pods = [endpoint(f"10.244.{generation}.{number}", f"db-{number}") for number in range(count)]
+    return slice_of("db", "db-1", pods, SQL)
+
+
+def until(ask: Ask, name: str, expected: "set[str] | None") -> float:
+    """Waits for an answer; returns the seconds it took."""
+    started = time.monotonic()
+    while ask(name) != expected:
+        assert time.monotonic() - started < 20, (name, expected, ask(name))
+    return time.monotonic() - started
+
+
+def test_stateful_set_scales_and_restarts(api: ApiServer, ask: Ask) -> None:
+    delays = []
+    for count in range(2, 12):
+        api.put(ENDPOINT_SLICES, replicas(count))
+        number = count - 1
+        delays.append(until(ask, f"db-{number}.{DB}", {f"10.244.0.{number}"}))
+    for count in range(10, 2, -1):
+        api.put(ENDPOINT_SLICES, replicas(count))
+        until(ask, f"db-{count}.{DB}", None)
+        assert ask(DB) == {f"10.244.0.{number}" for number in range(count)}
+    for generation in range(1, 6):
+        api.put(ENDPOINT_SLICES, replicas(3, generation))
+        delays.append(until(ask, f"db-0.{DB}", {f"10.244.{generation}.0"}))
+        for _ in range(20):
+            # What is gone never comes back.
+            assert ask(f"db-1.{DB}") == {f"10.244.{generation}.1"}
+            assert ask(DB) == {f"10.244.{generation}.{number}" for number in range(3)}
+    # The median, for the machine may have other things to do in between.
+    assert statistics.median(delays) < 0.1, delays
+
+
+def test_names_survive_a_watch_that_breaks(api: ApiServer, ask: Ask) -> None:
+    api.inject(ENDPOINT_SLICES, Fault("cut in line"))
+    api.put(ENDPOINT_SLICES, replicas(2))
+    assert ask(DB) in ({"10.244.0.0"}, {"10.244.0.0", "10.244.0.1"})
+    until(ask, DB, {"10.244.0.0", "10.244.0.1"})
+
+
+def test_serve_command(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(manifest())
+    command = [sys.executable, "-m", "kpx", "dns", "serve", "-f", str(tmp_path / "manifest.json")]
+    command += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--threads", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    try:
+        found = re.search(r"on 127\.0\.0\.1:(\d+)$", process.stderr.readline().strip())
+        assert found
+        query = dns.message.make_query("web.shop.svc.cluster.local", "A")
+        response = dns.query.udp(query, "127.0.0.1", port=int(found.group(1)), timeout=5)
+        assert str(response.answer[0][0]) == "10.96.0.10"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        process.stderr.close()
+
+
+def test_health_readiness_and_metrics() -> None:
+    from kpx.dns.http import http_server
+
+    store = DnsStore(json.dumps({"zone": "cluster.local", "ttl": 5}))
+    server = DnsServer(store, "127.0.0.1:0", 1, [])
+    store.feed(json.dumps(SERVICE).encode())
+    changed = replicas(1)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+    changed["metadata"]["annotations"] = {"endpoints.kubernetes.io/last-change-trigger-time": now}
+    store.feed_event(json.dumps({"type": "ADDED", "object": changed}).encode())
+    ready = False
+    with http_server(("127.0.0.1", 0), store, server, lambda: ready) as pages:
+        port = pages.port
+
+        def get(path: str) -> tuple[int, str]:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as page:
+                    return page.status, page.read().decode()
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    return refusal.code, ""
+
+        assert get("/healthz")[0] == 200
+        assert get("/readyz")[0] == 503
+        ready = True
+        assert get("/readyz")[0] == 200
+        status, text = get("/metrics")
+    server.stop()
+    assert status == 200
+    assert 'coredns_dns_responses_total{rcode="NOERROR"} 0.0' in text
+    kind = 'service_kind="headless_without_selector"'
+    assert f"coredns_kubernetes_dns_programming_duration_seconds_count{{{kind}}} 1.0" in text
