@@ -123,6 +123,11 @@ impl Writer {
         self.put(kind, &[value]);
     }
 
+    /// Appends a 16-bit number in host byte order.
+    pub fn put_u16(&mut self, kind: u16, value: u16) {
+        self.put(kind, &value.to_ne_bytes());
+    }
+
     /// Appends a 32-bit number in host byte order.
     pub fn put_u32(&mut self, kind: u16, value: u32) {
         self.put(kind, &value.to_ne_bytes());
@@ -207,8 +212,18 @@ impl<'a> Attribute<'a> {
     }
 
     /// The payload as a number in host byte order; `None` if it has another length.
+    pub fn as_u16(self) -> Option<u16> {
+        self.array().map(u16::from_ne_bytes)
+    }
+
+    /// The payload as a number in host byte order; `None` if it has another length.
     pub fn as_u32(self) -> Option<u32> {
         self.array().map(u32::from_ne_bytes)
+    }
+
+    /// The payload as a number in host byte order; `None` if it has another length.
+    pub fn as_u64(self) -> Option<u64> {
+        self.array().map(u64::from_ne_bytes)
     }
 
     /// The payload as a number in network byte order; `None` if it has another length.

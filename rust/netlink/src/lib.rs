@@ -10,6 +10,7 @@ pub mod attribute;
 pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
+pub mod generic;
 pub mod message;
 pub mod socket;
 pub mod transport;
