@@ -19,7 +19,9 @@ __all__ = [
     "SyncFailure",
     "SyncReport",
     "__version__",
+    "chain_names",
     "cleanup",
+    "table_names",
 ]
 
 __version__: str
@@ -417,3 +419,12 @@ def cleanup() -> list[str]:
     Returns the names of the tables deleted, such as `ip kpx`. Raises `kpx.errors.ObserveFailed` or
     `kpx.errors.CommitFailed`.
     """
+
+def table_names() -> list[str]:
+    """The names of all nftables tables, of whatever family and whoever made them.
+
+    Raises `kpx.errors.ObserveFailed`.
+    """
+
+def chain_names() -> list[tuple[str, str]]:
+    """All nftables chains, as `(table, chain)`. Raises `kpx.errors.ObserveFailed`."""

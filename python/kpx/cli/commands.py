@@ -270,6 +270,26 @@ def status(
     return ExitCode.FAILED if verification and verification.differences else ExitCode.DONE
 
 
+@app.command(epilog=_examples("kpx check", "kpx check -o json"))
+def check(
+    output: Annotated[
+        DataOutput, typer.Option("--output", "-o", help="How to write it to stdout.")
+    ] = DataOutput.TEXT,
+) -> int:
+    """Say whether this node has what kpx needs, and what stands in its way; changes nothing.
+
+    Exits with 1 if something is missing or in conflict.
+    """
+    from kpx.check import State
+    from kpx.check import check as find
+    from kpx.cli.check import write
+
+    findings = find()
+    write(findings, output)
+    is_bad = any(one.state in (State.MISSING, State.CONFLICT) for one in findings)
+    return ExitCode.FAILED if is_bad else ExitCode.DONE
+
+
 @app.command(epilog=_examples("kpx cleanup"))
 def cleanup() -> int:
     """Delete every table that kpx made, and nothing else."""

@@ -54,7 +54,7 @@ pub struct Chain {
 }
 
 /// `uapi/linux/netfilter/nf_tables.h`, `enum nft_chain_attributes`.
-const NFTA_CHAIN_NAME: u16 = 3;
+pub(crate) const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
 const NFTA_CHAIN_POLICY: u16 = 5;
 pub(crate) const NFTA_CHAIN_TYPE: u16 = 7;

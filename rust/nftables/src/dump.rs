@@ -8,19 +8,21 @@
 //! elements are left out or come twice without any sign of it. So the elements are counted, and
 //! the list is taken again if their number is not the set's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use kpx_netlink::Transport;
+use kpx_netlink::{Attributes, Transport};
 
+use crate::chain::NFTA_CHAIN_NAME;
 use crate::client::Listing;
 use crate::element::{Entry, NFTA_SET_ELEM_LIST_ELEMENTS, join_intervals};
 use crate::message::{
     self, NFPROTO_UNSPEC, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM,
     NFT_MSG_GETTABLE,
 };
+use crate::table::NFTA_TABLE_NAME;
 use crate::{
     Bytes, Chain, ChainContents, Client, Element, Name, ObserveError, Rule, Ruleset, Set,
     SetContents, Table, TableContents, set,
@@ -46,6 +48,51 @@ impl<T: Transport> Client<T> {
                 && self.generation()? == generation
             {
                 return Ok(Ruleset { generation, tables });
+            }
+        }
+        Err(ObserveError::Unsteady { attempts: ATTEMPTS })
+    }
+
+    /// The names of all tables of all families, those kpx does not know among them.
+    pub fn table_names(&mut self) -> Result<BTreeSet<Name>, ObserveError> {
+        self.names(NFT_MSG_GETTABLE, "tables", |attributes| {
+            Some(Name::from(attributes.get(NFTA_TABLE_NAME)?.as_str()?))
+        })
+    }
+
+    /// The names of all chains of all families, each behind that of its table.
+    pub fn chain_names(&mut self) -> Result<BTreeSet<(Name, Name)>, ObserveError> {
+        self.names(NFT_MSG_GETCHAIN, "chains", |attributes| {
+            Some((
+                Name::from(attributes.get(NFTA_TABLE_NAME)?.as_str()?),
+                Name::from(attributes.get(NFTA_CHAIN_NAME)?.as_str()?),
+            ))
+        })
+    }
+
+    fn names<N: Ord>(
+        &mut self,
+        kind: u8,
+        what: &'static str,
+        name: impl Fn(&Attributes<'_>) -> Option<N>,
+    ) -> Result<BTreeSet<N>, ObserveError> {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                thread::sleep(FIRST_PAUSE * (1 << attempt));
+            }
+            let mut names = BTreeSet::new();
+            let listing = self.list(
+                kind,
+                NFPROTO_UNSPEC,
+                what,
+                |_| (),
+                |entry| {
+                    names.insert(name(&message::attributes(entry))?);
+                    Some(())
+                },
+            )?;
+            if listing == Listing::Consistent {
+                return Ok(names);
             }
         }
         Err(ObserveError::Unsteady { attempts: ATTEMPTS })

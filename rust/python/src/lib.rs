@@ -6,6 +6,7 @@
 mod cleanup;
 mod dns;
 mod errors;
+mod foreign;
 mod kernel;
 mod plan;
 mod proxier;
@@ -20,6 +21,8 @@ mod _core {
     use crate::cleanup::cleanup;
     #[pymodule_export]
     use crate::dns::{PyDnsServer, PyDnsStore};
+    #[pymodule_export]
+    use crate::foreign::{chain_names, table_names};
     #[pymodule_export]
     use crate::plan::PyPlan;
     #[pymodule_export]

@@ -7,6 +7,7 @@
 )]
 
 mod faults;
+mod names;
 mod namespace;
 mod rejection;
 mod round_trip;
