@@ -1,7 +1,7 @@
 //! Talks to the kernel's IPVS: reads what it holds and submits commands.
 
 use kpx_netlink::message::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
-use kpx_netlink::{Header, Message, Messages, Reply, Transport, Writer, generic};
+use kpx_netlink::{Header, Message, Messages, Reply, Transport, Writer, generic, pipeline};
 
 use crate::command::put_service;
 use crate::message::{
@@ -11,10 +11,6 @@ use crate::{
     Command, ConnectError, ObserveError, ObservedDestination, ObservedService, Refusal, ServiceKey,
     SubmitError, Timeouts,
 };
-
-/// How many bytes of commands go into one datagram, but for the last command: some five hundred.
-/// Bounds what the kernel allocates at once, and the answers that wait.
-const DATAGRAM: usize = 64 * 1024;
 
 /// How often a list is asked for that changes meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -99,68 +95,30 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Carries out commands in their order, many to a datagram. Each succeeds or fails on its own;
-    /// those that failed are given, in order.
-    ///
-    /// Only the last message of a datagram asks for an acknowledgement: the kernel handles messages
-    /// in order, so whatever failed before it has been answered by then.
+    /// Carries out commands in their order, many to a datagram (see [`pipeline`]). Each succeeds or
+    /// fails on its own; those that failed are given, in order.
     ///
     /// # Errors
     ///
     /// The socket failed: what was carried out is not known.
     pub fn submit(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, SubmitError> {
+        let family = self.family;
         let mut refusals = Vec::new();
-        let mut sent = 0;
-        while let Some(rest) = commands.get(sent..).filter(|rest| !rest.is_empty()) {
-            let first_sequence = self.sequence;
-            self.request.clear();
-            let mut count = 0;
-            for command in rest {
-                let is_last = count + 1 == rest.len() || self.request.len() >= DATAGRAM;
-                let flags = if is_last { NLM_F_ACK } else { 0 };
-                let sequence = self.next_sequence();
-                command.write(&mut self.request, self.family, flags, sequence);
-                count += 1;
-                if is_last {
-                    break;
-                }
-            }
-            self.transport.send(self.request.as_bytes())?;
-            self.receive_refusals(first_sequence, count, |position, source| {
-                let index = sent + position;
+        pipeline::submit(
+            &mut self.transport,
+            &mut self.sequence,
+            commands.len(),
+            |writer, index, flags, sequence| {
                 if let Some(command) = commands.get(index) {
-                    refusals.push(refusal(index, command, source));
+                    command.write(writer, family, flags, sequence);
                 }
-            })?;
-            sent += count;
-        }
+            },
+            |index, source| {
+                let command = commands.get(index);
+                refusals.extend(command.map(|command| refusal(index, command, source)));
+            },
+        )?;
         Ok(refusals)
-    }
-
-    /// Visits the errors that answer `count` messages, up to the answer to the last one.
-    fn receive_refusals(
-        &mut self,
-        first_sequence: u32,
-        count: usize,
-        mut visit: impl FnMut(usize, kpx_netlink::Error),
-    ) -> Result<(), SubmitError> {
-        loop {
-            self.transport.receive(&mut self.answer)?;
-            for message in Messages::new(&self.answer) {
-                let position = message.header.sequence.wrapping_sub(first_sequence);
-                let Some(position) = usize::try_from(position).ok().filter(|at| *at < count) else {
-                    continue;
-                };
-                match message.reply() {
-                    Reply::Failed(error) => visit(position, error),
-                    Reply::Acknowledged => {}
-                    _ => continue,
-                }
-                if position + 1 == count {
-                    return Ok(());
-                }
-            }
-        }
     }
 
     /// Asks for a list until it comes unchanged.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod faulty;
 pub mod generic;
 pub mod message;
+pub mod pipeline;
 pub mod socket;
 pub mod transport;
 
