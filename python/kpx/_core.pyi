@@ -16,6 +16,7 @@ __all__ = [
     "Plan",
     "Proxier",
     "Rejection",
+    "StaleFlows",
     "SyncFailure",
     "SyncReport",
     "__version__",
@@ -226,6 +227,27 @@ class HealthCheck:
         """How many distinct addresses of ready endpoints are on this node."""
 
 @final
+class StaleFlows:
+    """UDP frontends to check tracked flows against, each with the endpoints that still answer.
+
+    A flow to one of them whose answers come from none of its endpoints keeps a client at an
+    endpoint that is gone for as long as it sends. No other flow is concerned.
+    """
+
+    def __len__(self) -> int:
+        """How many frontends there are."""
+
+    def merged(self, later: StaleFlows) -> StaleFlows:
+        """The frontends of both; where both have one, as the later has it."""
+
+    def flush(self) -> int:
+        """Deletes the stale flows of this network namespace, and returns how many those were.
+
+        Lists the flows of each family concerned, without holding any lock; without frontends it
+        does nothing. Raises `kpx.errors.FlushFailed`.
+        """
+
+@final
 class Proxier:
     """Keeps the desired state of one node, and makes the kernel equal to it."""
 
@@ -296,6 +318,12 @@ class Proxier:
         `SyncReport.failures` until it changes or `retry` is called; all else is programmed.
         Somebody else's writes meanwhile are taken into account. Raises `kpx.errors.ObserveFailed`
         or `kpx.errors.CommitFailed` where nothing could be done.
+        """
+
+    def take_stale_flows(self) -> StaleFlows:
+        """The UDP frontends that commits changed since this was last called, for `flush`.
+
+        Those of Services that the kernel refused wait until they are programmed.
         """
 
     def has_changes(self) -> bool:

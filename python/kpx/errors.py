@@ -11,6 +11,7 @@ __all__ = [
     "DecodeFailed",
     "DemoFailed",
     "ExplainFailed",
+    "FlushFailed",
     "KpxError",
     "ListenFailed",
     "ManifestUnreadable",
@@ -74,6 +75,10 @@ class ExplainFailed(KpxError):
 
 class CommitFailed(KpxError):
     """The kernel refused a transaction. Nothing of it was applied."""
+
+
+class FlushFailed(KpxError):
+    """Stale flows could not be deleted. What is programmed is not affected."""
 
 
 class AgentRunning(KpxError):

@@ -37,6 +37,14 @@ class Prepared:
         report = self.proxier.apply(self.plan)
         return Commit(report, perf_counter() - started)
 
+    def flush(self) -> int:
+        """Deletes the UDP flows that the commit made stale; returns how many those were.
+
+        Raises:
+            FlushFailed: They may still be there; what is committed stays.
+        """
+        return self.proxier.take_stale_flows().flush()
+
 
 @dataclass(frozen=True)
 class Commit:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from kpx._core import HealthCheck, Rejection, SyncReport
+from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
 from kpx.agent.cadence import Cadence
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
@@ -57,6 +57,9 @@ class Core:
 
     def rejections(self) -> list[Rejection]:
         return []
+
+    def take_stale_flows(self) -> StaleFlows:
+        return cast(StaleFlows, [])
 
     def health_checks(self) -> list[HealthCheck]:
         return []

@@ -128,3 +128,35 @@ def held_connection(source: Namespace, address: str, port: int) -> Iterator[Held
     finally:
         process.kill()
         process.communicate(timeout=10 * PATIENCE)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A client that sends all its datagrams from one port: to the kernel, one flow."""
+
+    process: "subprocess.Popen[str]"
+
+    def pod(self) -> str:
+        """Sends a datagram and returns the name of the pod that answered, `lost` if none did."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("who\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+
+@contextmanager
+def talk(
+    source: Namespace, address: str, port: int, client_port: int, *, timeout: float = 1
+) -> Iterator[Talk]:
+    """Runs a client with a port of its own for the time of the block."""
+    process = source.spawn(
+        *(sys.executable, "-I", CLIENT, "talk", address, str(port), str(client_port)),
+        str(timeout * PATIENCE),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        yield Talk(process)
+    finally:
+        process.kill()
+        process.communicate(timeout=10 * PATIENCE)

@@ -8,6 +8,10 @@ Run as `probe_client.py PROTOCOL ADDRESS PORT COUNT TIMEOUT [CLIENT...]`, PROTOC
 Run as `probe_client.py hold ADDRESS PORT`: opens one TCP connection, prints the name of the pod,
 then sends each line of its standard input through it and prints what comes back, `lost` where
 nothing does.
+
+Run as `probe_client.py talk ADDRESS PORT CLIENT_PORT TIMEOUT`: for each line of its standard input,
+sends a datagram, always from the same port, and prints the name of the pod that answered, `lost`
+where none did in TIMEOUT seconds.
 """
 
 import errno
@@ -124,10 +128,28 @@ def hold(target: tuple[str, int]) -> None:
             print(echoed.strip() or "lost", flush=True)
 
 
+def talk(target: tuple[str, int], client_port: int, timeout: float) -> None:
+    """Sends a datagram for each line of standard input, always from the same port."""
+    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("", client_port))
+        datagrams.settimeout(timeout)
+        for line in sys.stdin:
+            try:
+                datagrams.sendto(line.encode(), target)
+                answer = datagrams.recv(256).decode().split()[0]
+            except OSError:
+                answer = "lost"
+            print(answer, flush=True)
+
+
 def main() -> None:
     """Runs what the command line asks for."""
     if sys.argv[1] == "hold":
         hold((sys.argv[2], int(sys.argv[3])))
+        return
+    if sys.argv[1] == "talk":
+        talk((sys.argv[2], int(sys.argv[3])), int(sys.argv[4]), float(sys.argv[5]))
         return
     protocol, address, port, count, timeout = sys.argv[1:6]
     clients = sys.argv[6:] or [""]

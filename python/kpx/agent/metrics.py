@@ -34,6 +34,19 @@ class Metrics:
         self._duration = durations("sync_proxy_rules", "How long one programming took.")
         self._full = durations("sync_full_proxy_rules", "How long comparing everything took.")
         self._partial = durations("sync_partial_proxy_rules", "How long programming changes took.")
+        self._flush_duration = durations(
+            "conntrack_reconciler_sync", "How long deleting stale flows took."
+        )
+        self._flows = Counter(
+            "kubeproxy_conntrack_reconciler_deleted_entries_total",
+            "Stale flows deleted from connection tracking.",
+            registry=registry,
+        )
+        self._flush_failures = Counter(
+            "kpx_flow_flush_failures_total",
+            "How often deleting stale flows failed.",
+            registry=registry,
+        )
         self._last = Gauge(
             "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
             "When everything was last programmed.",
@@ -106,6 +119,15 @@ class Metrics:
     def failed(self) -> None:
         """Programming failed."""
         self._failures.inc()
+
+    def flushed(self, deleted: int, seconds: float) -> None:
+        """Stale flows were deleted."""
+        self._flows.inc(deleted)
+        self._flush_duration.observe(seconds)
+
+    def flush_failed(self) -> None:
+        """Stale flows could not be deleted."""
+        self._flush_failures.inc()
 
     def rejected(self, count: int) -> None:
         """How many objects, or parts of them, are left out."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kpx._core import HealthCheck, Rejection, SyncReport
+from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
 from kpx.agent.cadence import Cadence, Work
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
@@ -32,6 +32,9 @@ class Core(Protocol):
 
     def retry(self) -> int:
         """Lets the next `sync` try again what the kernel refused."""
+
+    def take_stale_flows(self) -> StaleFlows:
+        """What commits changed that flows are to be checked against."""
 
     def rejections(self) -> Sequence[Rejection]:
         """What is left out."""
@@ -65,6 +68,7 @@ class Pipeline:
         *,
         on_health_checks: Callable[[Sequence[HealthCheck]], None] = lambda _checks: None,
         on_omissions: Callable[[Sequence[Omission]], None] = lambda _omissions: None,
+        on_stale_flows: Callable[[StaleFlows], None] = lambda _flows: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Does nothing yet, and writes nothing before it is given a core that knows everything."""
@@ -73,6 +77,7 @@ class Pipeline:
         self._metrics = metrics
         self._on_health_checks = on_health_checks
         self._on_omissions = on_omissions
+        self._on_stale_flows = on_stale_flows
         self._clock = clock
         self._core: Core | None = None
         self._is_new = False
@@ -140,6 +145,8 @@ class Pipeline:
         self._finish(core, work, report, began)
 
     def _finish(self, core: Core, work: Work, report: SyncReport, began: float) -> None:
+        if flows := core.take_stale_flows():
+            self._on_stale_flows(flows)
         now = self._clock()
         with self._wake:
             is_complete = not (report.failures or report.prune_pending)

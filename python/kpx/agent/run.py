@@ -13,6 +13,7 @@ from kpx._core import cleanup
 from kpx.agent import events
 from kpx.agent.cadence import Cadence
 from kpx.agent.cluster import Watcher
+from kpx.agent.flows import Flusher
 from kpx.agent.health import Health
 from kpx.agent.health_checks import HealthCheckServers
 from kpx.agent.http import Answer, HttpServer
@@ -97,8 +98,14 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         if recorder:
             events.record(recorder, omissions)
 
+    flusher = Flusher(metrics)
     pipeline = Pipeline(
-        cadence, health, metrics, on_health_checks=health_checks.serve, on_omissions=tell
+        cadence,
+        health,
+        metrics,
+        on_health_checks=health_checks.serve,
+        on_omissions=tell,
+        on_stale_flows=flusher.submit,
     )
     reader = _reader(settings, source, client, pipeline, health, metrics)
     stop = threading.Event()
@@ -113,7 +120,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
             died.append(failure)
             signal.pthread_kill(main, signal.SIGTERM)
 
-    bodies = [("pipeline", pipeline.run), *reader.threads(stop)]
+    bodies = [("pipeline", pipeline.run), ("flusher", flusher.run), *reader.threads(stop)]
     if recorder:
         bodies.append(("events", lambda: recorder.run(stop)))
     threads = [
@@ -127,6 +134,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         reader.read_again()
     stop.set()
     pipeline.stop()
+    flusher.stop()
     deadline = time.monotonic() + _STOP_SECONDS
     for thread in threads:
         # They are daemons: one that still waits for a connection is left behind.

@@ -15,7 +15,7 @@ from kpx.cli.controller import run as run_controller
 from kpx.cli.controller import write as write_slices
 from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
 from kpx.config import Settings
-from kpx.errors import ConfigurationInvalid, KpxError
+from kpx.errors import ConfigurationInvalid, FlushFailed, KpxError
 from kpx.oneshot import prepare
 from kpx.proxy_configuration import ProxyConfiguration
 from kpx.publication import publish_once
@@ -94,6 +94,11 @@ def sync(options: NodeOptions, output: OutputOption = Output.TEXT) -> int:
     prepared = prepare(*_resolve(options))
     commit = prepared.commit()
     report.sync(prepared, commit, output)
+    try:
+        prepared.flush()
+    except FlushFailed as failure:
+        # What was asked for is done.
+        report.notice(f"UDP clients may stay with endpoints that are gone: {failure}")
     return _finish(prepared.proxier, prepared.loaded)
 
 

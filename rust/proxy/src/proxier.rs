@@ -1,5 +1,6 @@
 //! Drives `state -> desired -> plan -> commit` for one node.
 
+mod flows;
 mod health;
 mod status;
 mod sync;
@@ -18,6 +19,7 @@ use crate::decode::DecodeError;
 use crate::desired::{Desired, ServiceFrontends};
 use crate::error_chain;
 use crate::explain::{ExplainError, Explainer, Explanation};
+use crate::frontend::FrontendKey;
 use crate::hash::{HashMap, HashSet};
 use crate::layout::{Member, SetTable, Skeleton, frontend_key};
 use crate::plan::{Plan, Planner, Summary};
@@ -44,6 +46,8 @@ pub struct Proxier<D> {
     /// Services whose changes are not planned for the moment: the failed ones, and while the
     /// reason of a failure is looked for, others.
     withheld: HashSet<NamespacedName>,
+    /// The UDP frontends that changed and whose flows nobody has checked since.
+    unchecked: HashSet<FrontendKey>,
     /// Whether all is to be compared, not only what changed in the desired state.
     compare_all: bool,
     /// Counts the changes of what a plan is to take care of.
@@ -112,6 +116,7 @@ impl<D: Dataplane> Proxier<D> {
             held: HashSet::default(),
             failed: HashMap::default(),
             withheld: HashSet::default(),
+            unchecked: HashSet::default(),
             compare_all: true,
             revision: 0,
             programmed_revision: 0,
@@ -275,6 +280,7 @@ impl<D: Dataplane> Proxier<D> {
         }
         // What changed after the plan was made is still to be planned.
         if plan.revision == self.revision {
+            self.note_flows();
             self.desired.changes_programmed();
             self.compare_all = false;
             self.programmed_revision = self.revision;

@@ -5,7 +5,7 @@
 //! them, [`explain_endpoints`] says what came of each endpoint; both ask the same `Rules`.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use kpx_nftables::Family;
 use smol_str::SmolStr;
@@ -62,6 +62,28 @@ pub fn select_endpoints<'a>(
         }
     }
     selection
+}
+
+/// The endpoints of a Service port, of one family, that answer, sorted: whatever the policies, hints and
+/// whether they are terminating, what they have begun goes on.
+pub fn serving_endpoints<'a>(
+    port: &ServicePort,
+    slices: impl IntoIterator<Item = &'a EndpointSlice>,
+    family: Family,
+) -> Vec<SocketAddr> {
+    let mut serving = Vec::new();
+    for slice in slices {
+        for number in slice.port_numbers(&port.name, port.protocol) {
+            let endpoints = slice.endpoints.iter().filter(|endpoint| {
+                endpoint.address.is_ipv4() == (family == Family::Ipv4)
+                    && (endpoint.ready || endpoint.serving)
+            });
+            serving.extend(endpoints.map(|endpoint| SocketAddr::new(endpoint.address, number)));
+        }
+    }
+    serving.sort_unstable();
+    serving.dedup();
+    serving
 }
 
 /// Explains what [`select_endpoints`] selects for the same arguments.

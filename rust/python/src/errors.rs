@@ -1,5 +1,6 @@
 //! Errors of the core as Python exceptions of `kpx.errors`.
 
+use kpx_conntrack::FlushError;
 use kpx_dns::{ServerError, ZoneConfigError};
 use kpx_nftables::{CommitError, ObserveError};
 use kpx_proxy::explain::ExplainError;
@@ -10,6 +11,7 @@ import_exception!(kpx.errors, CommitFailed);
 import_exception!(kpx.errors, ConfigurationInvalid);
 import_exception!(kpx.errors, DecodeFailed);
 import_exception!(kpx.errors, ExplainFailed);
+import_exception!(kpx.errors, FlushFailed);
 import_exception!(kpx.errors, ListenFailed);
 import_exception!(kpx.errors, ObserveFailed);
 import_exception!(kpx.errors, QuestionInvalid);
@@ -24,6 +26,10 @@ pub(crate) fn decode_failed(error: &DecodeError) -> PyErr {
 
 pub(crate) fn explain_failed(error: &ExplainError) -> PyErr {
     ExplainFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn flush_failed(error: &FlushError) -> PyErr {
+    FlushFailed::new_err((error_chain(error), error.hint()))
 }
 
 pub(crate) fn observe_failed(error: &ObserveError) -> PyErr {

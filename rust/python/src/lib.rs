@@ -6,6 +6,7 @@
 mod cleanup;
 mod dns;
 mod errors;
+mod flows;
 mod foreign;
 mod kernel;
 mod plan;
@@ -21,6 +22,8 @@ mod _core {
     use crate::cleanup::cleanup;
     #[pymodule_export]
     use crate::dns::{PyDnsServer, PyDnsStore};
+    #[pymodule_export]
+    use crate::flows::PyStaleFlows;
     #[pymodule_export]
     use crate::foreign::{chain_names, table_names};
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors;
+use crate::flows::PyStaleFlows;
 use crate::kernel::Kernel;
 use crate::plan::PyPlan;
 use crate::report::{PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncReport};
@@ -97,6 +98,10 @@ impl PyProxier {
                 .map_err(|error| errors::sync_failed(&error))
         })
         .map(PySyncReport)
+    }
+
+    fn take_stale_flows(&self, py: Python<'_>) -> PyStaleFlows {
+        PyStaleFlows(py.detach(|| self.lock().take_stale_flows()))
     }
 
     fn has_changes(&self, py: Python<'_>) -> bool {

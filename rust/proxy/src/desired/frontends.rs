@@ -4,15 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use kpx_conntrack::Serving;
 use kpx_nftables::{Family, Name, comment};
 use smol_str::format_smolstr;
 
 use super::FrontendSpec;
 use super::spec::Route;
+use crate::Protocol;
 use crate::frontend::{Destination, FrontendKey, FrontendKind, Location, family_of};
 use crate::layout::Member;
 use crate::state::{EndpointSlice, Service, ServicePort, State, TrafficPolicy};
-use crate::topology::{Backend, Selection, select_endpoints};
+use crate::topology::{Backend, Selection, select_endpoints, serving_endpoints};
 
 /// Everything one Service wants of the node.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,11 +38,19 @@ impl ServiceFrontends {
             let family = family_of(*cluster_ip);
             for port in &service.ports {
                 let slices = slices.iter().copied();
-                let selection = select_endpoints(port, slices, family, node_name, zone);
+                let selection = select_endpoints(port, slices.clone(), family, node_name, zone);
+                let serving: Option<Serving> = (port.protocol == Protocol::Udp)
+                    .then(|| serving_endpoints(port, slices, family).into());
                 let node_ip = state
                     .node()
                     .and_then(|node| node.addresses.iter().find(|ip| family_of(**ip) == family));
-                derived.push_port(service, port, *cluster_ip, &selection, node_ip.copied());
+                derived.push_port(
+                    service,
+                    port,
+                    *cluster_ip,
+                    (&selection, serving.as_ref()),
+                    node_ip.copied(),
+                );
             }
         }
         derived.members.sort_unstable();
@@ -53,7 +63,7 @@ impl ServiceFrontends {
         service: &Service,
         port: &ServicePort,
         cluster_ip: IpAddr,
-        selection: &Selection,
+        (selection, serving): (&Selection, Option<&Serving>),
         node_ip: Option<IpAddr>,
     ) {
         let family = family_of(cluster_ip);
@@ -78,6 +88,7 @@ impl ServiceFrontends {
             any: selection.any,
             source_ranges: None,
             affinity: affinity(service),
+            serving: serving.cloned(),
         };
         let vip = |address: IpAddr| FrontendKey {
             location: Location::Address(address),

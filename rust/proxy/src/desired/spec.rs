@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use kpx_conntrack::Serving;
 use kpx_nftables::Name;
 
 use crate::NamespacedName;
@@ -41,6 +42,9 @@ pub struct FrontendSpec {
     pub source_ranges: Option<Vec<IpNet>>,
     /// For how many seconds a client keeps to an endpoint; `None` if it does not.
     pub affinity: Option<u32>,
+    /// The endpoints that answer at all, whose flows go on: for UDP alone, whose flows have no end of
+    /// their own.
+    pub serving: Option<Serving>,
 }
 
 impl FrontendSpec {

@@ -11,6 +11,7 @@ mod dataplane;
 mod drift;
 mod edit;
 mod failures;
+mod flows;
 mod harness;
 mod manifest;
 mod model;
