@@ -204,7 +204,9 @@ def test_a_restart_writes_nothing(server: ApiServer) -> None:
     assert len(published(server)) == 9
 
 
-def test_p12_a_slice_that_is_gone_already_needs_no_deletion(server: ApiServer) -> None:
+def test_p12_a_slice_that_is_gone_already_needs_no_deletion(
+    server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
     put_pods(server, *range(1, 6))
     with running(server):
         eventually(lambda: len(published(server)) == 5)
@@ -214,6 +216,7 @@ def test_p12_a_slice_that_is_gone_already_needs_no_deletion(server: ApiServer) -
         server.put(SERVICES, service(type="ExternalName"))
         # Both are asked for once; neither refusal makes the sync fail before the other.
         eventually(lambda: sum(request.verb == "delete" for request in server.requests) == 2)
+    assert "cannot delete" not in caplog.text
 
 
 def test_p11_a_namespace_on_its_way_out_ends_the_sync(
