@@ -5,6 +5,7 @@ answers otherwise on purpose.
 """
 
 import json
+import resource
 import socket
 import struct
 from pathlib import Path
@@ -268,6 +269,22 @@ def test_slow_and_idle_tcp_clients_do_not_stop_others(server: Address) -> None:
     finally:
         for client in idle:
             client.close()
+
+
+def test_a_thousand_idle_connections_do_not_stop_others(server: Address) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
+    idle = []
+    try:
+        for _ in range(1000):
+            idle.append(socket.create_connection(server, timeout=5))
+        assert texts(ask(server, f"{WEB} A")) == {"10.96.0.10"}
+        # The first were closed to make room for the last.
+        assert idle[0].recv(1) == b""
+    finally:
+        for client in idle:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_zone_file_holds_what_is_answered(store: DnsStore, server: Address, tmp_path: Path) -> None:

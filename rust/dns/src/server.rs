@@ -1,9 +1,10 @@
 //! Answers over UDP and TCP.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::Arc;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ const UDP_SIZE: u16 = 1232;
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a TCP client may take for one message, and be silent between two (RFC 7766, 6.2.3).
 const TCP_PATIENCE: Duration = Duration::from_secs(5);
-/// How many TCP connections are served at a time; more are closed at once.
+/// How many TCP connections are served at a time; for one more, the oldest is closed.
 const TCP_CONNECTIONS: usize = 256;
 /// How many transfers are made at a time; more are refused.
 const TRANSFERS: usize = 2;
@@ -144,7 +145,7 @@ struct Worker {
     store: Arc<Store>,
     stop: Arc<AtomicBool>,
     counters: Arc<Counters>,
-    connections: Arc<AtomicUsize>,
+    connections: Arc<Mutex<BTreeMap<u64, TcpStream>>>,
     transfers: Arc<AtomicUsize>,
     /// Who may have whole zones.
     transfer_to: Arc<[IpNet]>,
@@ -181,21 +182,36 @@ impl Worker {
         }
     }
 
+    fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, TcpStream>> {
+        let connections = self.connections.lock();
+        connections.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn accept(&self, listener: &TcpListener) {
+        let mut number = 0;
         while !self.is_stopped() {
             let Ok((stream, _)) = listener.accept() else {
                 std::thread::sleep(Duration::from_millis(5));
                 continue;
             };
-            if self.connections.load(Ordering::Relaxed) >= TCP_CONNECTIONS {
+            let Ok(handle) = stream.try_clone() else {
                 continue;
+            };
+            number += 1;
+            let mut connections = self.connections();
+            connections.insert(number, handle);
+            if connections.len() > TCP_CONNECTIONS
+                && let Some((_, oldest)) = connections.pop_first()
+            {
+                // Its thread reads the end of the connection, and ends.
+                let _ = oldest.shutdown(Shutdown::Both);
             }
-            self.connections.fetch_add(1, Ordering::Relaxed);
+            drop(connections);
             let worker = self.clone();
             std::thread::spawn(move || {
                 // A connection that breaks concerns nobody else.
                 let _ = worker.answer_tcp(stream);
-                worker.connections.fetch_sub(1, Ordering::Relaxed);
+                worker.connections().remove(&number);
             });
         }
     }
