@@ -4,7 +4,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,14 @@ class Server:
                 subjects.append(certificate["subject"][0][0][1])
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(PAGE)))
-                # A new connection each, so that what is presented is seen.
-                self.send_header("Connection", "close")
                 self.end_headers()
                 self.wfile.write(PAGE)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._http = HTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
         self.url = f"https://127.0.0.1:{self._http.server_port}"
         certificate, key = authority.issue("server")
         (directory / "server.crt").write_bytes(certificate)
