@@ -25,6 +25,10 @@ $(VENV)/.system: .ci/system-packages
 	@PYTHON="$(PYTHON)" .ci/system-packages
 	@mkdir -p $(VENV) && touch $@
 
+$(VENV)/.test-system: .ci/system-packages
+	@PYTHON="$(PYTHON)" .ci/system-packages tests
+	@mkdir -p $(VENV) && touch $@
+
 $(VENV)/.requirements: $(VENV)/.system .ci/requirements.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r .ci/requirements.lock
@@ -35,7 +39,7 @@ $(VENV)/.extension: $(VENV)/.requirements pyproject.toml $(RUST_SOURCES)
 	@touch $@
 
 .PHONY: install
-install: $(VENV)/.extension  ## Install kpx and its tools into .venv, and missing system packages through apt
+install: $(VENV)/.extension  ## Install kpx and its tools into .venv, and what they need from the system through apt
 
 .PHONY: format
 format: $(VENV)/.requirements  ## Format the Rust and the Python code
@@ -58,11 +62,11 @@ lint: install  ## Check formats, lints, types, stubs, layers and workflows
 test: test-rust test-python fuzz  ## Run every test: Rust, Python, real packets, and each fuzz target for a bounded time
 
 .PHONY: test-rust
-test-rust: $(VENV)/.system  ## Run the Rust tests, those against the kernel among them
+test-rust: $(VENV)/.test-system  ## Run the Rust tests, those against the kernel among them
 	cargo test --locked --workspace --all-features $(if $(AS_ROOT),--config "target.'cfg(unix)'.runner = 'sudo -E'")
 
 .PHONY: test-python
-test-python: install  ## Run the Python tests, the packet tests in network namespaces among them
+test-python: install $(VENV)/.test-system  ## Run the Python tests, the packet tests in network namespaces among them
 	$(AS_ROOT) $(BIN)/python -m pytest -q tests $(PYTEST_OPTIONS)
 
 .PHONY: test-vm
@@ -70,7 +74,7 @@ test-vm: install  ## Run the kernel tests on Debian's kernels 6.1 and 6.12, boot
 	$(BIN)/python tests/vm/run.py
 
 .PHONY: fuzz
-fuzz: $(VENV)/.system  ## Run each fuzz target for FUZZ_SECONDS, starting from the seeds checked in
+fuzz: $(VENV)/.test-system  ## Run each fuzz target for FUZZ_SECONDS, starting from the seeds checked in
 	@cd tests/fuzz && cargo build --locked --release --bins --target $(HOST)
 	@cd tests/fuzz && for target in $(FUZZ_TARGETS); do ./run $(HOST) $$target $(FUZZ_SECONDS) || exit 1; done
 
@@ -79,11 +83,11 @@ demo: install  ## Show Services working over a small cluster in network namespac
 	@$(AS_ROOT) $(BIN)/kpx demo
 
 .PHONY: bench
-bench: install  ## Run every benchmark; prints the ratios that bench/README.md records
+bench: install $(VENV)/.test-system  ## Run every benchmark; prints the ratios that bench/README.md records
 	$(AS_ROOT) $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
 
 .PHONY: bench-quick
-bench-quick: install  ## Run the benchmarks at a tenth of their sizes
+bench-quick: install $(VENV)/.test-system  ## Run the benchmarks at a tenth of their sizes
 	$(AS_ROOT) env KPX_BENCH_SCALE=0.1 $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
 
 .PHONY: wheel
