@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from kpx.cli.options import parse_listen_address
+from kpx.cli.options import ContextOption, parse_listen_address
 from kpx.endpointslices import MANAGED_BY, MAX_ENDPOINTS_PER_SLICE, Policy
 from kpx.logs import LogFormat, start_log
 from kpx.publication import Publication
@@ -56,9 +56,7 @@ class ControllerOptions:
             metavar="FILE", envvar="KUBECONFIG", help="Use the cluster of a kubeconfig file."
         ),
     ] = None
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
-    ] = None
+    context: ContextOption = None
     concurrent_service_endpoint_syncs: Annotated[
         int, typer.Option(min=1, max=50, help="How many Services are worked on at once.")
     ] = 5

@@ -16,7 +16,13 @@ import typer
 from kpx import report
 from kpx._core import DnsServer, DnsStore, Rejection
 from kpx.agent.http import parse_address
-from kpx.cli.options import DataOutput, expanded
+from kpx.cli.options import (
+    ContextOption,
+    DataOutput,
+    FilenameOption,
+    KubeconfigOption,
+    expanded,
+)
 from kpx.dns import write_zone_file, zone_text
 from kpx.dns.watch import Watcher
 from kpx.errors import ConfigurationInvalid
@@ -40,24 +46,9 @@ app = typer.Typer(
 class NameOptions:
     """What to read, and which names to make of it."""
 
-    filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
-        ),
-    ] = None
-    kubeconfig: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", envvar="KUBECONFIG", help="Read the cluster of a kubeconfig file."
-        ),
-    ] = None
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
-    ] = None
+    filename: FilenameOption = None
+    kubeconfig: KubeconfigOption = None
+    context: ContextOption = None
     zone: Annotated[str, typer.Option(metavar="NAME", help="The zone of the cluster.")] = (
         "cluster.local"
     )

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentOptions",
+    "ContextOption",
     "DataOutput",
+    "FilenameOption",
+    "KubeconfigOption",
     "NodeOptions",
     "OutputOption",
     "expanded",
@@ -37,6 +40,24 @@ class DataOutput(str, Enum):
     JSON = "json"
 
 
+FilenameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filename",
+        "-f",
+        metavar="PATH",
+        help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
+    ),
+]
+KubeconfigOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", envvar="KUBECONFIG", help="Read the cluster of a kubeconfig file."
+    ),
+]
+ContextOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
+]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="How to write what changes to stdout.")
 ]
@@ -46,24 +67,9 @@ OutputOption = Annotated[
 class NodeOptions:
     """What to read, and how to program this node."""
 
-    filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
-        ),
-    ] = None
-    kubeconfig: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", envvar="KUBECONFIG", help="Read the cluster of a kubeconfig file."
-        ),
-    ] = None
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use this context of the kubeconfig file.")
-    ] = None
+    filename: FilenameOption = None
+    kubeconfig: KubeconfigOption = None
+    context: ContextOption = None
     node_name: Annotated[
         str | None,
         typer.Option(
