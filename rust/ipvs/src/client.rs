@@ -1,7 +1,7 @@
 //! Talks to the kernel's IPVS: reads what it holds and submits commands.
 
-use kpx_netlink::message::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
-use kpx_netlink::{Header, Message, Messages, Reply, Transport, Writer, generic, pipeline};
+use kpx_netlink::message::{NLM_F_ACK, NLM_F_REQUEST};
+use kpx_netlink::{Header, Message, Messages, Reply, Transport, Writer, generic, list, pipeline};
 
 use crate::command::put_service;
 use crate::message::{
@@ -12,17 +12,12 @@ use crate::{
     SubmitError, Timeouts,
 };
 
-/// How often a list is asked for that changes meanwhile.
-const ATTEMPTS: u32 = 5;
-
 /// A connection with the IPVS of one network namespace.
 #[derive(Debug)]
 pub struct Client<T> {
     transport: T,
     family: u16,
     sequence: u32,
-    request: Writer,
-    answer: Vec<u8>,
 }
 
 impl<T: Transport> Client<T> {
@@ -34,8 +29,6 @@ impl<T: Transport> Client<T> {
             transport,
             family,
             sequence: 2,
-            request: Writer::new(),
-            answer: Vec::new(),
         })
     }
 
@@ -75,11 +68,23 @@ impl<T: Transport> Client<T> {
     /// The timeouts of the network namespace.
     pub fn timeouts(&mut self) -> Result<Timeouts, ObserveError> {
         let what = "timeouts";
-        let sequence = self.request(IPVS_CMD_GET_CONFIG, NLM_F_ACK, |_| ())?;
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        let (mut request, mut answer) = (Writer::new(), Vec::new());
+        let command = IPVS_CMD_GET_CONFIG;
+        write_request(
+            &mut request,
+            self.family,
+            command,
+            NLM_F_ACK,
+            sequence,
+            |_| (),
+        );
+        self.transport.send(request.as_bytes())?;
         let mut timeouts = None;
         loop {
-            self.transport.receive(&mut self.answer)?;
-            for message in Messages::new(&self.answer) {
+            self.transport.receive(&mut answer)?;
+            for message in Messages::new(&answer) {
                 if message.header.sequence != sequence {
                     continue;
                 }
@@ -129,77 +134,32 @@ impl<T: Transport> Client<T> {
         filter: impl Fn(&mut Writer),
         read: impl Fn(&Message<'_>) -> Option<E>,
     ) -> Result<Vec<E>, ObserveError> {
-        for _ in 0..ATTEMPTS {
-            let sequence = self.request(command, NLM_F_DUMP, &filter)?;
-            if let Some(entries) = self.receive_list(sequence, what, &read)? {
-                return Ok(entries);
-            }
-        }
-        Err(ObserveError::Unsteady {
-            what,
-            attempts: ATTEMPTS,
-        })
-    }
-
-    /// Receives a list; `None` if it changed meanwhile.
-    fn receive_list<E>(
-        &mut self,
-        sequence: u32,
-        what: &'static str,
-        read: &impl Fn(&Message<'_>) -> Option<E>,
-    ) -> Result<Option<Vec<E>>, ObserveError> {
-        let mut entries = Vec::new();
-        let (mut is_consistent, mut is_readable) = (true, true);
-        loop {
-            self.transport.receive(&mut self.answer)?;
-            for message in Messages::new(&self.answer) {
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                is_consistent &= !message.is_interrupted();
-                match message.reply() {
-                    // All is received even if it cannot be read: what is left waiting would be in
-                    // the way of the next request.
-                    Reply::Data(entry) => match read(&entry) {
-                        Some(entry) => entries.push(entry),
-                        None => is_readable = false,
-                    },
-                    Reply::Done if !is_readable => return Err(ObserveError::Malformed { what }),
-                    Reply::Done => return Ok(is_consistent.then_some(entries)),
-                    Reply::Failed(source) => return Err(ObserveError::Refused { what, source }),
-                    Reply::Overrun => is_consistent = false,
-                    Reply::Acknowledged | Reply::Noop => {}
-                }
-            }
-        }
-    }
-
-    /// Sends a request; gives its sequence number.
-    fn request(
-        &mut self,
-        command: u8,
-        flags: u16,
-        fill: impl FnOnce(&mut Writer),
-    ) -> Result<u32, ObserveError> {
-        let sequence = self.next_sequence();
-        let header = Header {
-            kind: self.family,
-            flags: NLM_F_REQUEST | flags,
-            sequence,
+        let family = self.family;
+        let write = |writer: &mut Writer, flags, sequence| {
+            write_request(writer, family, command, flags, sequence, &filter);
         };
-        self.request.clear();
-        let start = generic::begin(&mut self.request, header, command, VERSION);
-        fill(&mut self.request);
-        self.request.end_message(start);
-        self.transport.send(self.request.as_bytes())?;
-        Ok(sequence)
+        list::list(&mut self.transport, &mut self.sequence, write, read)
+            .map_err(|error| ObserveError::from_list(what, error))
     }
+}
 
-    fn next_sequence(&mut self) -> u32 {
-        let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
-        sequence
-    }
+/// Writes a request that changes nothing.
+fn write_request(
+    writer: &mut Writer,
+    family: u16,
+    command: u8,
+    flags: u16,
+    sequence: u32,
+    fill: impl FnOnce(&mut Writer),
+) {
+    let header = Header {
+        kind: family,
+        flags: NLM_F_REQUEST | flags,
+        sequence,
+    };
+    let start = generic::begin(writer, header, command, VERSION);
+    fill(writer);
+    writer.end_message(start);
 }
 
 fn refusal(index: usize, command: &Command, source: kpx_netlink::Error) -> Refusal {

@@ -4,6 +4,7 @@ use std::io;
 
 use kpx_netlink::Error as NetlinkError;
 use kpx_netlink::generic::ResolveError;
+use kpx_netlink::list::{ATTEMPTS, ListError};
 use thiserror::Error;
 
 const NEEDS_CAPABILITY: &str =
@@ -78,6 +79,19 @@ pub enum ObserveError {
 }
 
 impl ObserveError {
+    /// Why there is no list of `what`.
+    pub(crate) fn from_list(what: &'static str, error: ListError) -> Self {
+        match error {
+            ListError::Io(source) => Self::Io(source),
+            ListError::Refused(source) => Self::Refused { what, source },
+            ListError::Malformed => Self::Malformed { what },
+            ListError::Unsteady => Self::Unsteady {
+                what,
+                attempts: ATTEMPTS,
+            },
+        }
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -1,22 +1,17 @@
 //! Talks to the kernel about devices and addresses.
 
-use kpx_netlink::message::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_REQUEST};
-use kpx_netlink::{Header, Message, Messages, Reply, Transport, Writer, pipeline};
+use kpx_netlink::message::{NLM_F_CREATE, NLM_F_REQUEST};
+use kpx_netlink::{Header, Message, Transport, Writer, list, pipeline};
 
 use crate::address::{HEADER_LENGTH, RTM_GETADDR};
 use crate::link::{RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, write_dummy, write_name};
 use crate::{AddressChange, Error, Link, LinkAddress, Refusal};
-
-/// How often a list is asked for that changes meanwhile.
-const ATTEMPTS: u32 = 5;
 
 /// A connection about the devices of one network namespace.
 #[derive(Debug)]
 pub struct Client<T> {
     transport: T,
     sequence: u32,
-    request: Writer,
-    answer: Vec<u8>,
 }
 
 impl<T: Transport> Client<T> {
@@ -26,8 +21,6 @@ impl<T: Transport> Client<T> {
         Self {
             transport,
             sequence: 1,
-            request: Writer::new(),
-            answer: Vec::new(),
         }
     }
 
@@ -142,59 +135,16 @@ impl<T: Transport> Client<T> {
         fill: impl Fn(&mut Writer),
         read: impl Fn(&Message<'_>) -> Option<E>,
     ) -> Result<Vec<E>, Error> {
-        for _ in 0..ATTEMPTS {
-            let sequence = self.sequence;
-            self.sequence = sequence.wrapping_add(1);
-            self.request.clear();
-            let start = self.request.begin_message(Header {
+        let write = |writer: &mut Writer, flags, sequence| {
+            let start = writer.begin_message(Header {
                 kind,
-                flags: NLM_F_REQUEST | NLM_F_DUMP,
+                flags: NLM_F_REQUEST | flags,
                 sequence,
             });
-            fill(&mut self.request);
-            self.request.end_message(start);
-            self.transport.send(self.request.as_bytes())?;
-            if let Some(entries) = self.receive_list(sequence, what, &read)? {
-                return Ok(entries);
-            }
-        }
-        Err(Error::Unsteady {
-            what,
-            attempts: ATTEMPTS,
-        })
-    }
-
-    /// Receives a list; `None` if it changed meanwhile.
-    fn receive_list<E>(
-        &mut self,
-        sequence: u32,
-        what: &'static str,
-        read: &impl Fn(&Message<'_>) -> Option<E>,
-    ) -> Result<Option<Vec<E>>, Error> {
-        let mut entries = Vec::new();
-        let (mut is_consistent, mut is_readable) = (true, true);
-        loop {
-            self.transport.receive(&mut self.answer)?;
-            for message in Messages::new(&self.answer) {
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                is_consistent &= !message.is_interrupted();
-                match message.reply() {
-                    Reply::Data(entry) => match read(&entry) {
-                        Some(entry) => entries.push(entry),
-                        None => is_readable = false,
-                    },
-                    Reply::Done if !is_readable => return Err(Error::Malformed { what }),
-                    Reply::Done => return Ok(is_consistent.then_some(entries)),
-                    Reply::Failed(source) => {
-                        let act = format!("list the {what}");
-                        return Err(Error::Refused { act, source });
-                    }
-                    Reply::Overrun => is_consistent = false,
-                    Reply::Acknowledged | Reply::Noop => {}
-                }
-            }
-        }
+            fill(writer);
+            writer.end_message(start);
+        };
+        list::list(&mut self.transport, &mut self.sequence, write, read)
+            .map_err(|error| Error::from_list(what, error))
     }
 }

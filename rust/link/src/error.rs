@@ -3,6 +3,7 @@
 use std::io;
 
 use kpx_netlink::Error as NetlinkError;
+use kpx_netlink::list::{ATTEMPTS, ListError};
 use thiserror::Error as ThisError;
 
 use crate::AddressChange;
@@ -45,6 +46,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why there is no list of `what`.
+    pub(crate) fn from_list(what: &'static str, error: ListError) -> Self {
+        match error {
+            ListError::Io(source) => Self::Io(source),
+            ListError::Refused(source) => Self::Refused {
+                act: format!("list the {what}"),
+                source,
+            },
+            ListError::Malformed => Self::Malformed { what },
+            ListError::Unsteady => Self::Unsteady {
+                what,
+                attempts: ATTEMPTS,
+            },
+        }
+    }
+
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

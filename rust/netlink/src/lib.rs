@@ -11,6 +11,7 @@ pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod generic;
+pub mod list;
 pub mod message;
 pub mod pipeline;
 pub mod socket;
