@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .cluster import NODE_NAME, POD_CIDRS, Cluster, Pod, cluster
-from .manifest import Service, manifest
+from .manifest import PROTOCOLS, Service, manifest
 
 HOST_POD = "host-pod"
 """A pod in the node's own network."""
@@ -39,9 +39,12 @@ def ranges(*cidrs: str) -> dict[str, Any]:
     return {"loadBalancerSourceRanges": list(cidrs)}
 
 
+# A kernel may have no sockets of SCTP, so that is walked in memory alone.
+WITH_SCTP = (*PROTOCOLS, "sctp")
+
 # The numbers go on from those of the other packet tests' Services.
 MATRIX_SERVICES = {
-    name: Service(name, number, pods, spec)
+    name: Service(name, number, pods, spec, WITH_SCTP)
     for number, (name, pods, spec) in enumerate(
         (
             ("plain", SPREAD, {}),

@@ -105,10 +105,10 @@ impl Element {
 
     fn emit_key(&self, writer: &mut Writer, set: &Set) {
         data::put_value(writer, NFTA_SET_ELEM_KEY, &self.key);
-        if let Some(key_end) = &self.key_end
-            && !set.has_paired_intervals()
-            && *key_end != self.key
-        {
+        // The kernel takes a missing end for the key, but `nft list` takes the next element's key
+        // for it (`concat_range_aggregate` of nftables' `segtree.c`).
+        if set.is_concatenation_of_intervals() {
+            let key_end = self.key_end.as_ref().unwrap_or(&self.key);
             data::put_value(writer, NFTA_SET_ELEM_KEY_END, key_end);
         }
     }

@@ -171,9 +171,14 @@ pub(crate) fn element_count(attributes: &Attributes<'_>) -> Option<usize> {
 
 impl Set {
     /// Whether an interval is kept as two elements, its first key and the key behind its last: so
-    /// the kernel does for sets of one field. For concatenations both ends are in one element.
+    /// the kernel does for sets of one field.
     pub(crate) fn has_paired_intervals(&self) -> bool {
         self.flags.interval && self.key.len() == 1
+    }
+
+    /// Whether an interval is one element with a first and a last key.
+    pub(crate) fn is_concatenation_of_intervals(&self) -> bool {
+        self.flags.interval && self.key.len() > 1
     }
 
     /// Appends the definition; `id` tells the sets of a batch apart.

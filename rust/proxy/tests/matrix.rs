@@ -32,7 +32,8 @@ const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 const SERVICE_PORT: u16 = 80;
 const TARGET_PORT: u16 = 8080;
 const CLIENT_PORT: u16 = 40_000;
-const PROTOCOLS: [u8; 2] = [6, 17];
+/// TCP, UDP and SCTP.
+const PROTOCOLS: [u8; 3] = [6, 17, 132];
 
 /// What a line of the matrix says, for both families.
 struct Row<'a> {

@@ -52,20 +52,41 @@ fn an_element_is_what_nft_writes() {
 
 #[test]
 fn to_find_an_element_its_key_is_enough() {
-    let key = Bytes::from_slice(&[0, 80]);
+    let key = Bytes::from_slice(&[0, 80, 0, 0, 0, 80, 0, 0]);
     let element = Element {
-        key_end: Some(Bytes::from_slice(&[0, 90])),
+        key_end: Some(Bytes::from_slice(&[0, 90, 0, 0, 0, 80, 0, 0])),
         data: Data::Verdict(Verdict::Jump("chain".into())),
         comment: Some("comment".into()),
         ..Element::new(key.clone(), Data::None)
     };
     let mut writer = Writer::new();
-    element.emit_reference(&mut writer, &set(SetFlags::default()));
+    element.emit_reference(&mut writer, &concatenation_of_intervals());
     let found = Element {
         key_end: element.key_end,
         ..Element::new(key, Data::None)
     };
     assert_eq!(entries(&writer), [Entry::Element(found)]);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
+fn among_concatenated_intervals_a_single_key_is_its_own_end() {
+    let element = Element::new(Bytes::from_slice(&[0, 80, 0, 0, 0, 90, 0, 0]), Data::None);
+    let mut writer = Writer::new();
+    element.emit(&mut writer, &concatenation_of_intervals());
+
+    let key = [&[0x10, 0, 1, 0x80, 0x0c, 0, 1, 0], &element.key[..]].concat();
+    let key_end = [&[0x10, 0, 10, 0x80, 0x0c, 0, 1, 0], &element.key[..]].concat();
+    let expected = [&[0x24, 0, 1, 0x80], &key[..], &key_end].concat();
+    assert_eq!(writer.as_bytes(), expected);
+    assert_eq!(entries(&writer), [Entry::Element(element)]);
+}
+
+fn concatenation_of_intervals() -> Set {
+    Set {
+        key: vec![DataType::InetService; 2],
+        ..paired()
+    }
 }
 
 /// Ranges of ports as intervals that neither overlap nor, so that they stay apart, leave out the

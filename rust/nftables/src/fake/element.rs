@@ -72,7 +72,7 @@ pub(super) fn delete(contents: &mut TableContents, list: &Elements) -> Result<bo
     for (index, element) in list.elements.iter().enumerate() {
         // Of a concatenation of intervals the kernel deletes the element that the first key falls
         // into (`nft_set_pipapo.c`, `nft_pipapo_deactivate`).
-        let found = if is_concatenation_of_intervals(set) {
+        let found = if set.is_concatenation_of_intervals() {
             elements
                 .values()
                 .find(|other| covers(set, other, &element.key))
@@ -90,17 +90,13 @@ pub(super) fn delete(contents: &mut TableContents, list: &Elements) -> Result<bo
     Ok(!list.elements.is_empty())
 }
 
-fn is_concatenation_of_intervals(set: &Set) -> bool {
-    set.flags.interval && set.key.len() > 1
-}
-
 /// Whether an interval cannot stand beside another. Of a concatenation the kernel looks only at
 /// the first and the last key (`nft_set_pipapo.c`, `nft_pipapo_insert`).
 fn clashes(set: &Set, element: &Element, other: &Element) -> bool {
     let end = element.key_end.as_ref().unwrap_or(&element.key);
     covers(set, other, &element.key)
         || covers(set, other, end)
-        || !is_concatenation_of_intervals(set) && covers(set, element, &other.key)
+        || !set.is_concatenation_of_intervals() && covers(set, element, &other.key)
 }
 
 /// Whether a key lies in an interval, in each of its fields.
