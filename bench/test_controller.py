@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kpx.controller import Controller
+from kpx.controller import Controller, Scope
 from kpx.endpointslices import Policy
 from kpx.kube import Client
 
@@ -42,13 +42,13 @@ class Answering(Client):
         return self._keep("ADDED", body, f"{name}{next(self._versions)}", 1)
 
     def update(self, resource: Any, namespace: Any, name: str, body: Any) -> bytes:
-        known = self._controller.slices.objects[namespace, name]
+        known = self._controller.pod_slices.slices.cache.objects[namespace, name]
         return self._keep("MODIFIED", body, name, known.generation + 1)
 
     def delete(self, resource: Any, namespace: Any, name: str, body: Any = b"") -> bytes:
         self.writes += 1
         gone = {"metadata": {"namespace": namespace, "name": name}}
-        self._controller.slices.feed_event(event("DELETED", gone))
+        self._controller.pod_slices.slices.cache.feed_event(event("DELETED", gone))
         return b"{}"
 
     def _keep(self, kind: str, body: Object, name: str, generation: int) -> bytes:
@@ -62,7 +62,7 @@ class Answering(Client):
             "resourceVersion": version,
         }
         kept = {**body, "metadata": metadata}
-        self._controller.slices.feed_event(event(kind, kept))
+        self._controller.pod_slices.slices.cache.feed_event(event(kind, kept))
         return json.dumps(kept).encode()
 
 
@@ -116,7 +116,7 @@ def page(items: list[Object]) -> bytes:
 
 
 def feed_cluster(controller: Controller, services: int, namespaces: int) -> None:
-    controller.nodes.feed(
+    controller.state.nodes.feed(
         page(
             [
                 {
@@ -131,8 +131,8 @@ def feed_cluster(controller: Controller, services: int, namespaces: int) -> None
     )
     for number in range(services):
         namespace = f"n{number % namespaces}"
-        controller.services.feed(page([service(number, namespace)]))
-        controller.pods.feed(
+        controller.state.services.feed(page([service(number, namespace)]))
+        controller.state.pods.feed(
             page(
                 [
                     pod(f"s{number}-{one}", number, number * PODS_PER_SERVICE + one, namespace)
@@ -143,8 +143,8 @@ def feed_cluster(controller: Controller, services: int, namespaces: int) -> None
 
 
 def sync_all(controller: Controller, client: Client) -> None:
-    for key in list(controller.services.objects):
-        controller.sync(client, key, lambda: False)
+    for key in list(controller.state.services.objects):
+        controller.pod_slices.sync(client, key, lambda: False)
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def resident_bytes() -> int:
 
 def test_a_first_pass(record: Record) -> None:
     services = scaled(10_000)
-    controller = Controller(Policy())
+    controller = Controller(Scope())
     client = Answering(controller)
     before, started = resident_bytes(), time.process_time()
     feed_cluster(controller, services, 50)
@@ -172,7 +172,7 @@ def test_a_first_pass(record: Record) -> None:
     sync_all(controller, client)
     seconds = time.process_time() - started
 
-    pods = len(controller.pods.objects)
+    pods = len(controller.state.pods.objects)
     record(
         f"controller, first pass, {services:,} x {PODS_PER_SERVICE}", f"{seconds:.1f} s CPU", "60 s"
     )
@@ -184,7 +184,7 @@ def test_a_first_pass(record: Record) -> None:
 
 def test_one_pod_changes_among_many_services(record: Record) -> None:
     services = scaled(1_000)
-    controller = Controller(Policy())
+    controller = Controller(Scope())
     client = Answering(controller)
     feed_cluster(controller, services, 1)
     sync_all(controller, client)
@@ -197,8 +197,8 @@ def test_one_pod_changes_among_many_services(record: Record) -> None:
             address = number * PODS_PER_SERVICE
             line = event("MODIFIED", pod(f"s{number}-0", number, address, "n0", ready=is_ready))
             started = time.perf_counter()
-            controller.pods.feed_event(line)
-            controller.sync(client, ("n0", f"s{number}"), lambda: False)
+            controller.state.pods.feed_event(line)
+            controller.pod_slices.sync(client, ("n0", f"s{number}"), lambda: False)
             taken.append(time.perf_counter() - started)
     p50, p99 = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
     record(
@@ -213,10 +213,10 @@ def test_one_pod_changes_among_many_services(record: Record) -> None:
 def test_a_rolling_update_writes_no_more_than_upstream(record: Record) -> None:
     pods, limit = scaled(5_000), 100
     step = pods // 20
-    controller = Controller(Policy(max_endpoints_per_slice=limit))
+    controller = Controller(Scope(policy=Policy(max_endpoints_per_slice=limit)))
     client = Answering(controller)
     feed_cluster(controller, 0, 1)
-    controller.services.feed(page([service(0, "n0")]))
+    controller.state.services.feed(page([service(0, "n0")]))
     slices: list[Slice] = []
     desired: Slice = {}
     upstream = 0
@@ -226,20 +226,20 @@ def test_a_rolling_update_writes_no_more_than_upstream(record: Record) -> None:
             name = f"g{generation}-{one}"
             desired[name] = version
             shown = pod(name, 0, generation * pods + one, "n0", ready=version == 1)
-            controller.pods.feed_event(event("MODIFIED", shown))
+            controller.state.pods.feed_event(event("MODIFIED", shown))
 
     def remove(names: range, generation: int) -> None:
         for one in names:
             name = f"g{generation}-{one}"
             del desired[name]
             gone = {"metadata": {"namespace": "n0", "name": name}}
-            controller.pods.feed_event(event("DELETED", gone))
+            controller.state.pods.feed_event(event("DELETED", gone))
 
     def sync() -> None:
         nonlocal slices, upstream
         slices, writes = upstream_sync(slices, desired, limit)
         upstream += writes
-        controller.sync(client, ("n0", "s0"), lambda: False)
+        controller.pod_slices.sync(client, ("n0", "s0"), lambda: False)
 
     show(range(pods), 0, 1)
     sync()
@@ -254,7 +254,7 @@ def test_a_rolling_update_writes_no_more_than_upstream(record: Record) -> None:
         sync()
     published = [
         endpoint.pod_name
-        for one in controller.slices.objects.values()
+        for one in controller.pod_slices.slices.cache.objects.values()
         for endpoint in one.endpoints
     ]
     assert sorted(published) == sorted(desired)

@@ -54,7 +54,9 @@ def publish_once(
     for service in workload.services:
         pods = workload.pods.select(service)
         own = existing[policy.managed_by, service.namespace, service.name]
-        reconciliation = reconcile(service, pods, workload.nodes, own, policy)
+        reconciliation = reconcile(
+            service, pods, workload.nodes, own, policy, shares=workload.shares
+        )
         publication.objects += [one.to_object() for one in named(reconciliation.slices)]
         publication.rejected += without_node(reconciliation)
         if with_endpoints and is_published(service):
@@ -67,7 +69,7 @@ def publish_once(
         mirroring = mirror(endpoints, services.get(key), own, mirrored_by)
         publication.objects += [one.to_object() for one in named(mirroring.slices)]
         publication.rejected += [
-            Rejected("Endpoints", "/".join(key), reason, whole=False)
-            for reason in mirroring.left_out
+            Rejected("Endpoints", "/".join(key), one.message, whole=False)
+            for one in mirroring.left_out
         ]
     return publication

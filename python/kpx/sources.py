@@ -20,8 +20,10 @@ from kpx.endpointslices import (
     PodIndex,
     Reconciliation,
     Service,
+    ZoneShares,
     named,
     reconcile,
+    zone_shares,
 )
 from kpx.errors import DecodeFailed, ManifestUnreadable
 from kpx.manifests import Frame
@@ -168,7 +170,9 @@ def _feed_slices(proxier: Fed, frames: Sequence[Frame], names: set[str], loaded:
     for service in workload.services:
         if f"{service.namespace}/{service.name}" not in names:
             continue
-        reconciliation = reconcile(service, workload.pods.select(service), workload.nodes)
+        reconciliation = reconcile(
+            service, workload.pods.select(service), workload.nodes, shares=workload.shares
+        )
         slices += [one.to_object() for one in named(reconciliation.slices)]
         loaded.rejected += without_node(reconciliation)
     body = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSliceList", "items": slices}
@@ -186,6 +190,11 @@ class Workload:
     slices: list[EndpointSlice]
     endpoints: list[Endpoints]
     rejected: list[Rejected]
+
+    @property
+    def shares(self) -> ZoneShares | None:
+        """What part of the cluster's CPUs each zone has; `None` if that is not known."""
+        return zone_shares((self.nodes or {}).values())
 
     @classmethod
     def of(cls, frames: Iterable[Frame]) -> "Workload":

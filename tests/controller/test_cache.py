@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpx.controller.cache import Cache, Key
-from kpx.controller.metrics import Metrics
-from kpx.endpointslices import EndpointSlice, Pod, PodIndex, Service, ServiceIndex, SlicePlan
+from kpx.endpointslices import Pod, PodIndex, Service, ServiceIndex
 from kpx.endpointslices.selection import selects
 from kpx.errors import DecodeFailed
 from objects import pod, service
@@ -106,17 +105,3 @@ def test_e13_the_indexes_find_what_a_search_finds(
         assert pod_index.select(one) == [
             each for each in known[1::2] if selects(one.selector, each.labels)
         ]
-
-
-def test_l12_metrics_have_upstreams_names() -> None:
-    metrics = Metrics()
-    one = EndpointSlice("default", {}, "IPv4", (), ())
-    metrics.succeeded(SlicePlan(create=(one, one), delete=(one,)))
-    metrics.failed()
-    metrics.stale()
-    value = metrics.registry.get_sample_value
-    name = "endpoint_slice_controller"
-    assert value(f"{name}_changes_total", {"operation": "create"}) == 2
-    assert value(f"{name}_changes_total", {"operation": "delete"}) == 1
-    for result in ("success", "error", "stale"):
-        assert value(f"{name}_syncs_total", {"result": result}) == 1

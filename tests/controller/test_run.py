@@ -1,92 +1,24 @@
 """The whole controller against the fake API server: conflicts, restarts, and who leads."""
 
 import copy
+import json
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from kubernetes.client import Configuration
 
+from controller.harness import SETTINGS, eventually, published, put_pods, running, writes
 from fakes.apiserver import ENDPOINT_SLICES, LEASES, NODES, PODS, SERVICES, ApiServer, Refusal
-from kpx.controller import ControllerSettings, run
-from kpx.endpointslices import Policy
-from kpx.kube import Client
-from objects import node, pod, service
+from objects import node, service
 
-Object = dict[str, Any]
-
-SETTINGS = ControllerSettings(
-    policy=Policy(max_endpoints_per_slice=4),
-    metrics_address=None,
-    lease_duration=3.0,
-    renew_deadline=2.0,
-    retry_period=0.2,
-)
-
-
-def eventually(condition: Callable[[], Any], within: float = 40.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer() as running:
-        running.put(NODES, node())
-        running.put(SERVICES, service())
-        yield running
-
-
-@contextmanager
-def running(server: ApiServer, settings: ControllerSettings = SETTINGS) -> Iterator[None]:
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            run(Client(Configuration(host=server.url)), settings, stop)
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive(), "it does not stop"
-    assert failures == []
-
-
-def published(server: ApiServer, name: str = "web") -> list[str]:
-    """The names of the Pods in all slices of a Service; twice if it is in two."""
-    return sorted(
-        endpoint["targetRef"]["name"]
-        for one in server.get(ENDPOINT_SLICES)
-        if one["metadata"]["labels"]["kubernetes.io/service-name"] == name
-        for endpoint in one["endpoints"]
-    )
-
-
-def writes(server: ApiServer) -> int:
-    return sum(
-        request.verb in ("create", "update", "delete")
-        for request in server.requests
-        if request.path.endswith("/endpointslices") or "/endpointslices/" in request.path
-    )
-
-
-def put_pods(server: ApiServer, *numbers: int, **parts: Any) -> None:
-    for number in numbers:
-        server.put(PODS, pod(f"p{number}", f"10.0.0.{number}", **parts))
+TERMINATING = json.dumps(
+    {
+        "kind": "Status",
+        "message": "unable to create: namespace default is being terminated",
+        "details": {"causes": [{"reason": "NamespaceTerminating"}]},
+    }
+).encode()
 
 
 def test_e6_pods_that_come_and_go_are_followed(server: ApiServer) -> None:
@@ -186,7 +118,7 @@ def test_e9_e10_a_slice_that_is_given_away_is_made_anew(server: ApiServer) -> No
             one
             for one in server.get(ENDPOINT_SLICES)
             if one["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"]
-            == SETTINGS.policy.managed_by
+            == SETTINGS.scope.policy.managed_by
         ]
         assert [len(one["endpoints"]) for one in mine] == [1]
 
@@ -223,9 +155,7 @@ def test_p11_a_namespace_on_its_way_out_ends_the_sync(
     server: ApiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     put_pods(server, 1)
-    server.refusals[ENDPOINT_SLICES].append(
-        Refusal(403, "namespace default is being terminated", verb="create")
-    )
+    server.refusals[ENDPOINT_SLICES].append(Refusal(403, body=TERMINATING, verb="create"))
     with running(server):
         eventually(lambda: writes(server) == 1)
         assert published(server) == []

@@ -14,6 +14,7 @@ from kpx.endpointslices import (
     Service,
     SlicePlan,
     reconcile,
+    zone_shares,
 )
 from objects import service
 
@@ -75,6 +76,7 @@ class Cluster:
             known or None,
             list(self.slices.values()),
             Policy(**policy),
+            shares=zone_shares(known.values()),
         )
         self.apply(found.plan)
         return found

@@ -12,6 +12,7 @@ from objects import node, pod
 Object = dict[str, Any]
 
 NODES = [node("a", "zone-a"), node("b", None)]
+ZONES = ("zone-a", "zone-b", "zone-c")
 MAX_ENDPOINTS = 3
 ADDRESSES = {"v4": "10.0.0.{}", "v6": "fd00::{}"}
 
@@ -121,6 +122,16 @@ def test_no_slice_is_filled_beyond_the_limit_and_every_family_has_one(
         families = {one.address_type for one in cluster.slices.values()}
         expected = [] if spec["type"] == "ExternalName" else spec["ipFamilies"]
         assert families == set(expected)
+
+
+@given(history)
+def test_h7_an_endpoint_has_at_most_one_hint_of_each_kind(
+    history: list[tuple[Object, dict[int, Object]]],
+) -> None:
+    cluster = Cluster()
+    for spec, pods in history:
+        reconcile(cluster, spec, pods)
+        assert all(len(one) <= 1 for endpoint in cluster.endpoints() for one in endpoint.hints)
 
 
 @given(state)

@@ -97,7 +97,9 @@ class TestMirroring:
         found = mirror(endpoints, Service.from_object(service(selector=None)), [], "mine")
         [one] = found.slices
         assert [endpoint.ready for endpoint in one.endpoints] == [True] * 950 + [False] * 50
-        assert found.left_out == ["subsets[0]: 50 addresses too many to mirror"]
+        [left_out] = found.left_out
+        assert left_out.message == "subsets[0]: 50 addresses too many to mirror"
+        assert (left_out.reason, left_out.addresses) == ("TooManyAddressesToMirror", 50)
 
     def test_l2_the_label_of_mirrored_slices(self) -> None:
         label = mirroring_managed_by("endpointslice-controller.k8s.io")

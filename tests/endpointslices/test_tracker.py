@@ -9,6 +9,7 @@ from kpx.endpointslices import (
     Pod,
     Service,
     TriggerTimeTracker,
+    VersionTracker,
 )
 from objects import pod
 
@@ -69,6 +70,44 @@ class TestStaleCache:
         assert tracker.is_news(WEB, replace(SLICE, resource_version="21"))
 
 
+class TestVersions:
+    def test_l10_a_cache_that_shows_what_we_replaced_is_behind(self) -> None:
+        tracker = VersionTracker()
+        tracker.begins(WEB)
+        tracker.ended(WEB, "10", "11")
+        assert tracker.is_stale(WEB, "10")
+        assert not tracker.is_stale(WEB, "11")
+        tracker.seen(WEB)
+        assert not tracker.is_stale(WEB, "10")
+
+    def test_l10_a_write_that_changes_nothing_is_not_waited_for(self) -> None:
+        tracker = VersionTracker()
+        tracker.begins(WEB)
+        tracker.ended(WEB, "10", "10")
+        assert not tracker.is_stale(WEB, "10")
+
+    def test_l10_a_write_that_fails_is_not_waited_for(self) -> None:
+        tracker = VersionTracker()
+        tracker.begins(WEB)
+        tracker.ended(WEB, "10", None)
+        assert not tracker.is_stale(WEB, "10")
+
+    def test_l10_a_cache_that_was_faster_than_the_answer_is_not_waited_for(self) -> None:
+        tracker = VersionTracker()
+        tracker.begins(WEB)
+        # What we create is seen to come and to go before we hear that it was made.
+        tracker.seen(WEB)
+        tracker.seen(WEB)
+        tracker.ended(WEB, "", "11")
+        assert not tracker.is_stale(WEB, "")
+
+    def test_l10_a_deletion_is_waited_for(self) -> None:
+        tracker = VersionTracker()
+        tracker.begins(WEB)
+        tracker.ended(WEB, "10", "")
+        assert tracker.is_stale(WEB, "10")
+
+
 class TestTriggerTime:
     @staticmethod
     def pods(*times: str) -> list[Pod]:
@@ -92,17 +131,29 @@ class TestTriggerTime:
         web = Service.from_object(service_with_uid())
         first = tracker.compute(web, self.pods("2026-01-03T00:00:00Z"), [])
         assert first == "2026-01-01T00:00:00Z"
+        tracker.written(WEB)
         later = self.pods("2026-01-03T00:00:00Z", "2026-01-05T00:00:00Z", "2026-01-04T00:00:00Z")
         assert tracker.compute(web, later, []) == "2026-01-04T00:00:00Z"
+        tracker.written(WEB)
         assert tracker.compute(web, later, []) == ""
         assert tracker.compute(web, later[:1], []) == ""
 
     def test_l6_after_a_restart_only_what_the_slices_do_not_tell_yet(self) -> None:
         web = Service.from_object(service_with_uid())
-        published = SLICE.triggered_at("2026-01-04T00:00:00Z")
+        published = "2026-01-04T00:00:00Z"
         old, new = "2026-01-03T00:00:00Z", "2026-01-05T00:00:00Z"
         assert TriggerTimeTracker().compute(web, self.pods(old), [published]) == ""
         assert TriggerTimeTracker().compute(web, self.pods(old, new), [published]) == new
+
+    def test_l6_a_write_that_fails_keeps_the_time_for_the_next(self) -> None:
+        tracker = TriggerTimeTracker()
+        web = Service.from_object(service_with_uid())
+        first = "2026-01-01T00:00:00Z"
+        assert tracker.compute(web, [], []) == first
+        # A part of the slices may have been written, with that time.
+        assert tracker.compute(web, self.pods("2026-01-03T00:00:00Z"), [first]) == first
+        tracker.written(WEB)
+        assert tracker.compute(web, self.pods("2026-01-03T00:00:00Z"), [first]) == ""
 
     def test_l6_a_write_without_a_trigger_carries_no_time(self) -> None:
         published = SLICE.triggered_at("2026-01-04T00:00:00Z")

@@ -202,7 +202,8 @@ def explain(
         "kpx controller --once -f manifests/ -o yaml",
         "kubectl get svc,pods,nodes -A -o json | kpx controller --once -f -",
         "kpx controller --kubeconfig ~/.kube/config",
-        "kpx controller --managed-by endpointslice-controller.k8s.io",
+        "kpx controller --managed-by endpointslice-controller.k8s.io --endpoints",
+        "kpx controller --service-selector team=shop",
     )
 )
 @expanded
@@ -223,7 +224,7 @@ def controller(
         typer.Option("--once", help="Make one pass over manifests, print the slices, and exit."),
     ] = False,
     with_endpoints: Annotated[
-        bool, typer.Option("--endpoints", help="With --once, print Endpoints beside the slices.")
+        bool, typer.Option("--endpoints", help="Keep Endpoints, too, for Services with a selector.")
     ] = False,
     output: Annotated[
         ObjectOutput, typer.Option("--output", "-o", help="With --once, how to print the slices.")
@@ -231,9 +232,9 @@ def controller(
 ) -> int:
     """Keep the EndpointSlices of Services with a selector as their Pods are.
 
-    One of several replicas writes, by a Lease. With --once, nothing is written to a cluster: slices
-    among the manifests are taken for those that exist, hand-made Endpoints of Services without a
-    selector are mirrored, and what would be published is printed.
+    Hand-made Endpoints of Services without one are mirrored. One of several replicas writes, by a
+    Lease. With --once, nothing is written to a cluster: slices
+    among the manifests are taken for those that exist, and what would be published is printed.
     """
     if once != bool(filename):
         raise ConfigurationInvalid(
@@ -241,7 +242,7 @@ def controller(
             "name manifests for one pass, or neither to run on a cluster",
         )
     if not filename:
-        run_controller(policy.policy(), options)
+        run_controller(policy.policy(), options, with_endpoints=with_endpoints)
         return ExitCode.DONE
     publication = publish_once(filename, policy.policy(), with_endpoints=with_endpoints)
     write_slices(publication, output)

@@ -57,6 +57,13 @@ class ControllerOptions:
         ),
     ] = None
     context: ContextOption = None
+    service_selector: Annotated[
+        str,
+        typer.Option(
+            metavar="SELECTOR",
+            help="Keep only Services with these labels, as kubectl's -l: app=shop,!legacy.",
+        ),
+    ] = ""
     concurrent_service_endpoint_syncs: Annotated[
         int, typer.Option(min=1, max=50, help="How many Services are worked on at once.")
     ] = 5
@@ -64,6 +71,10 @@ class ControllerOptions:
         float,
         typer.Option(metavar="SECONDS", min=0, help="How long changes of Pods are gathered."),
     ] = 0.0
+    min_resync_period: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=1, help="After how long all is looked at again."),
+    ] = 12 * 3600.0
     kube_api_qps: Annotated[
         float, typer.Option(min=0.1, help="How many writes a second the API server gets.")
     ] = 20.0
@@ -88,22 +99,32 @@ class ControllerOptions:
     )
 
 
-def run(policy: Policy, options: ControllerOptions) -> None:
+def run(policy: Policy, options: ControllerOptions, *, with_endpoints: bool) -> None:
     """Runs the controller on a cluster until SIGTERM or SIGINT.
+
+    Args:
+        policy: How slices are made.
+        options: What is kept, and how.
+        with_endpoints: Whether Services with a selector get Endpoints beside their slices.
 
     Raises:
         KpxError: There is no cluster to connect to, or an address is none or taken.
     """
     from kpx import kube
-    from kpx.controller import ControllerSettings
+    from kpx.controller import ControllerSettings, Scope
     from kpx.controller import run as run_controller
 
     start_log(options.log_format)
     default = ControllerSettings()
     settings = ControllerSettings(
-        policy=policy,
+        scope=Scope(
+            policy=policy,
+            service_selector=options.service_selector,
+            with_endpoints=with_endpoints,
+            batch_period=options.endpointslice_updates_batch_period,
+            resync_period=options.min_resync_period,
+        ),
         workers=options.concurrent_service_endpoint_syncs,
-        batch_period=options.endpointslice_updates_batch_period,
         lease_namespace=options.leader_elect_namespace,
         lease_name=options.leader_elect_name,
         metrics_address=parse_listen_address(options.metrics_bind_address, default.metrics_address),

@@ -61,12 +61,14 @@ class Cache(Generic[_T]):
         self._on_change = on_change
         self._lock = lock
         self.objects: dict[Key, _T] = {}
+        self.invalid: set[Key] = set()
+        """What is there, but in a version that is not valid."""
         self._unseen: set[Key] | None = None
 
     def begin_replace(self, kind: str) -> None:
         """A new full list begins."""
         with self._lock:
-            self._unseen = set(self.objects)
+            self._unseen = self.objects.keys() | self.invalid
 
     def end_replace(self, kind: str) -> None:
         """What did not come since `begin_replace` is gone."""
@@ -112,14 +114,17 @@ class Cache(Generic[_T]):
         try:
             new = self._convert(shown)
         except ObjectInvalid as failure:
+            self.invalid.add(key)
             _log.warning("`%s/%s` is left out: %s", *key, failure)
             return
+        self.invalid.discard(key)
         old = self.objects.get(key)
         self.objects[key] = new
         if old != new:
             self._on_change(key, old, new)
 
     def _remove(self, key: Key) -> None:
+        self.invalid.discard(key)
         old = self.objects.pop(key, None)
         if old is not None:
             self._on_change(key, old, None)

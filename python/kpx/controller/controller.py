@@ -1,252 +1,146 @@
-"""What has to be looked at when something changes, and the writes for one Service."""
+"""The caches and what keeps each kind right, and which of them a change concerns."""
 
-import json
-import logging
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from kpx.controller.cache import Cache, Key
-from kpx.controller.metrics import Metrics
-from kpx.controller.work_queue import WorkQueue
-from kpx.endpointslices import (
-    EndpointSlice,
-    ExpectationTracker,
-    Node,
-    Pod,
-    PodIndex,
-    Policy,
-    Service,
-    ServiceIndex,
-    SlicePlan,
-    TriggerTimeTracker,
-    reconcile,
-)
-from kpx.errors import KpxError
-from kpx.kube import Client, Forbidden, NotFound
-from kpx.kube.resources import ENDPOINT_SLICES
+from kpx.controller.cache import Key
+from kpx.controller.legacy_endpoints import LegacyEndpoints
+from kpx.controller.metrics import UpkeepMetrics
+from kpx.controller.mirrored_slices import MirroredSlices
+from kpx.controller.pod_slices import PodSlices
+from kpx.controller.reporter import Reporter
+from kpx.controller.state import ClusterState, Touch
+from kpx.controller.upkeep import Absence, Upkeep
+from kpx.endpointslices import Policy
+from kpx.kube import Client, EventRecorder, NotFound
+from kpx.kube.resources import SERVICES
 
-__all__ = ["Controller", "SyncFailed"]
-
-SLICE_DELAY_SECONDS: Final = 1.0
-"""How long after somebody changed a slice it is put right, as upstream."""
-
-_GONE_REMEMBERED: Final = 256
-
-_log = logging.getLogger(__name__)
+__all__ = ["Controller", "Scope"]
 
 
-class SyncFailed(KpxError):
-    """The slices of a Service could not be made right yet; it is tried again."""
+@dataclass(frozen=True)
+class Scope:
+    """What is kept, of which Services, and how."""
+
+    policy: Policy = field(default_factory=Policy)
+    service_selector: str = ""
+    """Only Services whose labels match; all if empty."""
+    with_endpoints: bool = False
+    """Whether Services with a selector get Endpoints beside their slices."""
+    batch_period: float = 0.0
+    """Seconds for which changes of Pods are gathered."""
+    resync_period: float = 12 * 3600.0
+    """Seconds after which everything is looked at again; the default is upstream's."""
 
 
 class Controller:
-    """Knows the cluster, and makes the slices of Services right while it leads."""
+    """Knows the cluster, and makes what Services have right while it leads."""
 
-    def __init__(self, policy: Policy, *, batch_period: float = 0.0) -> None:
+    def __init__(self, scope: Scope, recorder: EventRecorder | None = None) -> None:
         """Knows nothing yet.
 
         Args:
-            policy: How slices are made.
-            batch_period: Seconds for which changes of Pods are gathered.
+            scope: What is kept.
+            recorder: What writes Events.
         """
-        self._policy = policy
-        self._batch_period = batch_period
-        self._lock = threading.RLock()
-        self.services = Cache(Service.from_object, self._service_changed, self._lock)
-        self.pods = Cache(Pod.from_object, self._pod_changed, self._lock)
-        self.nodes = Cache(Node.from_object, self._node_changed, self._lock)
-        self.slices = Cache(EndpointSlice.from_object, self._slice_changed, self._lock)
-        self.metrics = Metrics()
-        self._pod_index = PodIndex()
-        self._service_index = ServiceIndex()
-        self._slices_of: dict[Key, dict[Key, EndpointSlice]] = defaultdict(dict)
-        self._pods_on: dict[str, set[Key]] = defaultdict(set)
-        self._queue: WorkQueue[Key] | None = None
-        self._tracker = ExpectationTracker()
-        self._trigger_times = TriggerTimeTracker()
-        self._behind: set[Key] = set()
-        """Services that wait for the cache to show our writes."""
-        self._gone: deque[str] = deque(maxlen=_GONE_REMEMBERED)
+        self._scope = scope
+        self.metrics = metrics = UpkeepMetrics()
+        self.state = state = ClusterState(self._touched)
+        about_services, about_endpoints = (
+            Reporter(recorder, kind) for kind in ("Service", "Endpoints")
+        )
+        self.pod_slices = PodSlices(
+            state,
+            scope.policy,
+            scope.batch_period,
+            metrics.slices,
+            metrics.queue(PodSlices.name),
+            about_services,
+            self._absence,
+        )
+        self.mirrored_slices = MirroredSlices(
+            state,
+            scope.policy.managed_by,
+            scope.batch_period,
+            metrics.mirrored,
+            metrics.queue(MirroredSlices.name),
+            about_endpoints,
+            self._absence,
+        )
+        self.legacy_endpoints = (
+            LegacyEndpoints(
+                state, metrics.queue(LegacyEndpoints.name), about_endpoints, self._absence
+            )
+            if scope.with_endpoints
+            else None
+        )
+
+    @property
+    def upkeeps(self) -> list[Upkeep]:
+        """All that is kept right."""
+        found: list[Upkeep | None] = [self.pod_slices, self.mirrored_slices, self.legacy_endpoints]
+        return [one for one in found if one is not None]
 
     def lead(self, client: Client, lost: threading.Event, workers: int) -> None:
-        """Makes every Service right, and keeps it so until `lost` is set; then writes no more.
+        """Makes everything right, and keeps it so until `lost` is set; then writes no more.
 
         Args:
             client: What writes.
             lost: Set when another may lead.
-            workers: How many Services are worked on at once.
+            workers: How many Services are worked on at once, for each kind.
         """
-        queue: WorkQueue[Key] = WorkQueue()
-        with self._lock:
-            # Whatever an earlier term expected, another leader has written since.
-            self._tracker, self._trigger_times = ExpectationTracker(), TriggerTimeTracker()
-            self._queue = queue
-            for key in self.services.objects:
-                queue.add(key)
+        with self.state.lock:
+            queues = [(one, one.begin()) for one in self.upkeeps]
         threads = [
-            threading.Thread(target=self._work, args=(client, queue, lost), name=f"worker-{number}")
+            threading.Thread(
+                target=one.work, args=(client, queue, lost), name=f"{one.name}-{number}"
+            )
+            for one, queue in queues
             for number in range(workers)
         ]
         for thread in threads:
             thread.start()
-        lost.wait()
-        with self._lock:
-            self._queue = None
-        queue.shut()
+        while not lost.wait(self._scope.resync_period):
+            self._look_at_everything()
+        with self.state.lock:
+            for one in self.upkeeps:
+                one.end()
         for thread in threads:
             thread.join()
 
-    def _work(self, client: Client, queue: WorkQueue[Key], lost: threading.Event) -> None:
-        while (key := queue.get()) is not None:
-            try:
-                self.sync(client, key, lost.is_set)
-            except KpxError as failure:
-                queue.done(key, failed=True)
-                _log.warning("service `%s/%s`: %s; it is tried again", *key, failure)
-            except Exception:
-                queue.done(key, failed=True)
-                _log.exception("service `%s/%s`: it is tried again", *key)
-            else:
-                queue.done(key)
+    def _look_at_everything(self) -> None:
+        with self.state.lock:
+            for key in self.state.services.objects:
+                self._touched(Touch.SERVICE, (key,))
 
-    def sync(self, client: Client, key: Key, is_lost: Callable[[], bool]) -> None:
-        """Makes the slices of one Service right.
+    def _touched(self, what: Touch, services: Iterable[Key]) -> None:
+        for key in services:
+            match what:
+                case Touch.SERVICE:
+                    for one in self.upkeeps:
+                        one.add(key)
+                case Touch.PODS:
+                    self.pod_slices.add(key, self._scope.batch_period)
+                    if self.legacy_endpoints is not None:
+                        self.legacy_endpoints.add(key, self._scope.batch_period)
+                case Touch.NODES:
+                    self.pod_slices.add(key, self._scope.batch_period)
+                case Touch.ENDPOINTS:
+                    self.mirrored_slices.add(key)
+                    if self.legacy_endpoints is not None:
+                        self.legacy_endpoints.endpoints_changed(key)
 
-        Raises:
-            SyncFailed: The cache is behind our own writes, or a Pod's Node is not known yet.
-            KpxError: The API server refused a write or cannot be reached.
-        """
-        with self._lock:
-            service = self.services.objects.get(key)
-            existing = list(self._slices_of.get(key, {}).values())
-            if service is None:
-                # The slices go with their owner.
-                self._tracker.forget(key)
-                self._trigger_times.forget(key)
-                return
-            present = [one for one in existing if not one.is_deleted]
-            if self._tracker.is_stale(key, present):
-                self.metrics.stale()
-                self._behind.add(key)
-                raise SyncFailed("the cache does not show our last writes yet")
-            pods = self._pod_index.select(service)
-            nodes = {pod.node_name: self.nodes.objects.get(("", pod.node_name)) for pod in pods}
-            known = {name: node for name, node in nodes.items() if node is not None}
-            trigger_time = self._trigger_times.compute(service, pods, present)
-        found = reconcile(service, pods, known, present, self._policy, trigger_time)
+    def _absence(self, client: Client, key: Key) -> Absence:
+        """Why a Service is not among those that are known."""
+        with self.state.lock:
+            if key in self.state.services.invalid:
+                return Absence.UNREADABLE
+        if not self._scope.service_selector:
+            return Absence.GONE
+        namespace, name = key
         try:
-            self._write(client, key, found.plan, is_lost)
-            if found.without_node:
-                names = ", ".join(f"`{pod.name}`" for pod in found.without_node[:3])
-                raise SyncFailed(f"the nodes of {names} are not known")
-        except KpxError:
-            self.metrics.failed()
-            raise
-        self.metrics.succeeded(found.plan)
-
-    def _write(
-        self, client: Client, key: Key, plan: SlicePlan, is_lost: Callable[[], bool]
-    ) -> None:
-        namespace, _ = key
-        for operation, one in _operations(plan):
-            if is_lost():
-                raise SyncFailed("another leads")
-            try:
-                if operation == "create":
-                    made = client.create(
-                        ENDPOINT_SLICES, namespace, f"{one.service_name}-", one.to_object()
-                    )
-                    self._wrote(key, made)
-                elif operation == "update":
-                    made = client.update(ENDPOINT_SLICES, namespace, one.name, one.to_object())
-                    self._wrote(key, made)
-                else:
-                    self._delete(client, key, one)
-            except Forbidden as refusal:
-                if operation == "create" and "terminat" in refusal.message:
-                    _log.info("namespace `%s` goes, and its slices with it", namespace)
-                    return
-                raise
-
-    def _delete(self, client: Client, key: Key, one: EndpointSlice) -> None:
-        # Not one of the same name that somebody made meanwhile.
-        options = {"preconditions": {"uid": one.uid}} if one.uid else b""
-        try:
-            client.delete(ENDPOINT_SLICES, one.namespace, one.name, options)
+            client.get(SERVICES, namespace, name)
         except NotFound:
-            return
-        with self._lock:
-            if (one.namespace, one.name) in self.slices.objects:
-                self._tracker.deleted(key, one)
-
-    def _wrote(self, key: Key, made: bytes) -> None:
-        with self._lock:
-            written = EndpointSlice.from_object(json.loads(made))
-            # A watch may show that it is gone before we hear that it was made.
-            if written.uid not in self._gone:
-                self._tracker.wrote(key, written)
-
-    # What a change means. All of these are called with the lock held.
-
-    def _add(self, key: Key, delay: float = 0.0) -> None:
-        if self._queue is not None:
-            self._queue.add(key, delay)
-
-    def _service_changed(self, key: Key, old: Service | None, new: Service | None) -> None:
-        if old is not None:
-            self._service_index.remove(old)
-        if new is not None:
-            self._service_index.put(new)
-        self._add(key)
-
-    def _pod_changed(self, key: Key, old: Pod | None, new: Pod | None) -> None:
-        services = set()
-        if old is not None:
-            self._pods_on[old.node_name].discard(key)
-            if not self._pods_on[old.node_name]:
-                del self._pods_on[old.node_name]
-            self._pod_index.remove(old)
-            services |= self._service_index.select(old)
-        if new is not None:
-            self._pod_index.put(new)
-            self._pods_on[new.node_name].add(key)
-            services |= self._service_index.select(new)
-        for service in services:
-            self._add(service, self._batch_period)
-
-    def _node_changed(self, key: Key, old: Node | None, new: Node | None) -> None:
-        # Upstream lets a zone that comes late wait for the next change of each Service.
-        for pod in self._pods_on.get(key[1], ()):
-            for service in self._service_index.select(self.pods.objects[pod]):
-                self._add(service, self._batch_period)
-
-    def _slice_changed(
-        self, key: Key, old: EndpointSlice | None, new: EndpointSlice | None
-    ) -> None:
-        delay = max(SLICE_DELAY_SECONDS, self._batch_period)
-        if old is not None:
-            owner = (old.namespace, old.service_name)
-            self._slices_of[owner].pop(key, None)
-            gone = new is None or new.uid != old.uid
-            if gone:
-                self._gone.append(old.uid)
-            is_expected = self._tracker.saw_deletion(owner, old) if gone else True
-            if not is_expected or (new is not None and new.service_name != old.service_name):
-                self._add(owner, delay)
-        if new is not None:
-            owner = (new.namespace, new.service_name)
-            self._slices_of[owner][key] = new
-            if self._tracker.is_news(owner, new):
-                self._add(owner, delay)
-        for owner in {(one.namespace, one.service_name) for one in (old, new) if one is not None}:
-            if owner in self._behind:
-                self._behind.discard(owner)
-                self._add(owner)
-
-
-def _operations(plan: SlicePlan) -> Iterator[tuple[str, EndpointSlice]]:
-    yield from (("create", one) for one in plan.create)
-    yield from (("update", one) for one in plan.update)
-    yield from (("delete", one) for one in plan.delete)
+            return Absence.GONE
+        return Absence.NOT_CHOSEN

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from prometheus_client import start_http_server
 
-from kpx.controller.controller import Controller
-from kpx.endpointslices import MANAGED_BY_LABEL, Policy
+from kpx.controller.controller import Controller, Scope
+from kpx.endpointslices import MANAGED_BY_LABEL
 from kpx.errors import ListenFailed
-from kpx.kube import Client, LeaderElection, Reflector
-from kpx.kube.resources import ENDPOINT_SLICES, NODES, PODS, SERVICES
+from kpx.kube import Client, EventRecorder, LeaderElection, Reflector, Resource, Sink
+from kpx.kube.resources import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
 from kpx.kube.transport import Interruption
 
 __all__ = ["ControllerSettings", "run"]
@@ -27,11 +27,9 @@ _log = logging.getLogger(__name__)
 class ControllerSettings:
     """How the controller runs; the defaults are upstream's."""
 
-    policy: Policy = field(default_factory=Policy)
+    scope: Scope = field(default_factory=Scope)
     workers: int = 5
     """How many Services are worked on at once."""
-    batch_period: float = 0.0
-    """Seconds for which changes of Pods are gathered."""
     metrics_address: tuple[str, int] | None = ("127.0.0.1", 10259)
     """Where /metrics is served; `None` for nowhere."""
     lease_namespace: str = "kube-system"
@@ -51,9 +49,13 @@ def run(client: Client, settings: ControllerSettings, stop: threading.Event) -> 
         settings: How to run.
         stop: Set from another thread, or by a signal.
     """
-    controller = Controller(settings.policy, batch_period=settings.batch_period)
+    identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4()}"
+    recorder = EventRecorder(client, "kpx-controller", identity)
+    controller = Controller(settings.scope, recorder)
+    telling = threading.Thread(target=recorder.run, args=(stop,), name="events", daemon=True)
     with _metrics_served(controller, settings.metrics_address):
-        _watch(client, settings, controller, stop)
+        telling.start()
+        _watch(client, settings, controller, identity, stop)
     return controller
 
 
@@ -76,17 +78,26 @@ def _metrics_served(controller: Controller, address: tuple[str, int] | None) -> 
 
 
 def _watch(
-    client: Client, settings: ControllerSettings, controller: Controller, stop: threading.Event
+    client: Client,
+    settings: ControllerSettings,
+    controller: Controller,
+    identity: str,
+    stop: threading.Event,
 ) -> None:
-    ours = ENDPOINT_SLICES.selected(labels=f"{MANAGED_BY_LABEL}={settings.policy.managed_by}")
+    def managed_by(name: str) -> Resource:
+        return ENDPOINT_SLICES.selected(labels=f"{MANAGED_BY_LABEL}={name}")
+
+    scope, state, mirrored = settings.scope, controller.state, controller.mirrored_slices
+    watched: list[tuple[Resource, Sink]] = [
+        (SERVICES.selected(labels=scope.service_selector), state.services),
+        (NODES, state.nodes),
+        (PODS, state.pods),
+        (ENDPOINTS, state.endpoints),
+        (managed_by(scope.policy.managed_by), controller.pod_slices.slices.cache),
+        (managed_by(mirrored.managed_by), mirrored.slices.cache),
+    ]
     reflectors = [
-        Reflector(client, resource, cache, on_change=lambda: None)
-        for resource, cache in (
-            (SERVICES, controller.services),
-            (NODES, controller.nodes),
-            (PODS, controller.pods),
-            (ours, controller.slices),
-        )
+        Reflector(client, resource, sink, on_change=lambda: None) for resource, sink in watched
     ]
     threads = [
         threading.Thread(target=reflector.run, args=(stop,), name=reflector.resource.name)
@@ -99,7 +110,7 @@ def _watch(
             while not stop.is_set() and not reflector.synced.wait(0.1):
                 pass
         if not stop.is_set():
-            _elect(client, settings, controller, stop)
+            _elect(client, settings, controller, identity, stop)
     finally:
         stop.set()
         for thread in threads:
@@ -107,13 +118,17 @@ def _watch(
 
 
 def _elect(
-    client: Client, settings: ControllerSettings, controller: Controller, stop: threading.Event
+    client: Client,
+    settings: ControllerSettings,
+    controller: Controller,
+    identity: str,
+    stop: threading.Event,
 ) -> None:
     election = LeaderElection(
         client,
         settings.lease_namespace,
         settings.lease_name,
-        f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4()}",
+        identity,
         lease_duration=settings.lease_duration,
         renew_deadline=settings.renew_deadline,
         retry_period=settings.retry_period,

@@ -5,9 +5,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-__all__ = ["WorkQueue"]
+__all__ = ["QueueObserver", "WorkQueue"]
 
 FIRST_RETRY_SECONDS: Final = 1.0
 LONGEST_RETRY_SECONDS: Final = 1000.0
@@ -17,21 +17,56 @@ LONGEST_RETRY_SECONDS: Final = 1000.0
 _Key = TypeVar("_Key")
 
 
+class QueueObserver(Protocol):
+    """Is told what happens in a queue."""
+
+    def added(self, depth: int) -> None:
+        """A key came in that did not wait already."""
+
+    def taken(self, depth: int, waited: float) -> None:
+        """A worker took a key that had waited so many seconds."""
+
+    def retried(self) -> None:
+        """A key that failed comes again later."""
+
+
+class _Nobody:
+    def added(self, depth: int) -> None: ...
+
+    def taken(self, depth: int, waited: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+
 class WorkQueue(Generic[_Key]):
     """A queue of distinct keys for several workers.
 
     A key that is added while it is being worked on is handed out again once that is done.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        first_retry: float = FIRST_RETRY_SECONDS,
+        longest_retry: float = LONGEST_RETRY_SECONDS,
+        observer: QueueObserver | None = None,
+    ) -> None:
         """Starts empty.
 
         Args:
             clock: Seconds, from any start.
+            first_retry: Seconds until a key that failed once comes again.
+            longest_retry: Seconds until one comes again that failed often.
+            observer: Who is told what happens.
         """
         self._clock = clock
+        self._first_retry = first_retry
+        self._longest_retry = longest_retry
+        self._observer: QueueObserver = observer or _Nobody()
         self._changed = threading.Condition()
-        self._ready: dict[_Key, None] = {}
+        self._ready: dict[_Key, float] = {}
+        """Since when each waits for a worker."""
         self._working: set[_Key] = set()
         self._again: set[_Key] = set()
         self._later: list[tuple[float, int, _Key]] = []
@@ -48,10 +83,8 @@ class WorkQueue(Generic[_Key]):
                 if due < self._due.get(key, float("inf")):
                     self._due[key] = due
                     heapq.heappush(self._later, (due, next(self._order), key))
-            elif key in self._working:
-                self._again.add(key)
             else:
-                self._ready[key] = None
+                self._hand_out(key)
             self._changed.notify()
 
     def get(self) -> _Key | None:
@@ -61,8 +94,9 @@ class WorkQueue(Generic[_Key]):
                 self._take_due()
                 if self._ready:
                     key = next(iter(self._ready))
-                    del self._ready[key]
+                    since = self._ready.pop(key)
                     self._working.add(key)
+                    self._observer.taken(len(self._ready), self._clock() - since)
                     return key
                 self._changed.wait(self._later[0][0] - self._clock() if self._later else None)
             return None
@@ -73,12 +107,13 @@ class WorkQueue(Generic[_Key]):
             self._working.discard(key)
             if key in self._again:
                 self._again.discard(key)
-                self._ready[key] = None
+                self._hand_out(key)
             failures = self._failures.pop(key, 0)
             if failed:
                 self._failures[key] = failures + 1
-                longest = min(failures, 20)
-                self.add(key, min(FIRST_RETRY_SECONDS * 2**longest, LONGEST_RETRY_SECONDS))
+                wait = self._first_retry * 2 ** min(failures, 30)
+                self.add(key, min(wait, self._longest_retry))
+                self._observer.retried()
             self._changed.notify()
 
     def shut(self) -> None:
@@ -87,6 +122,13 @@ class WorkQueue(Generic[_Key]):
             self._is_shut = True
             self._changed.notify_all()
 
+    def _hand_out(self, key: _Key) -> None:
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._ready:
+            self._ready[key] = self._clock()
+            self._observer.added(len(self._ready))
+
     def _take_due(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
@@ -94,7 +136,4 @@ class WorkQueue(Generic[_Key]):
             # Another time that is sooner may have been set since.
             if self._due.get(key) == due:
                 del self._due[key]
-                if key in self._working:
-                    self._again.add(key)
-                else:
-                    self._ready[key] = None
+                self._hand_out(key)

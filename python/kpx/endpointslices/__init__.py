@@ -5,10 +5,23 @@ has them.
 """
 
 from kpx.endpointslices.fields import ObjectInvalid
-from kpx.endpointslices.legacy import legacy_endpoints
-from kpx.endpointslices.mirroring import Endpoints, mirror, mirroring_managed_by
+from kpx.endpointslices.legacy import (
+    OVER_CAPACITY_ANNOTATION,
+    is_from_pods,
+    is_up_to_date,
+    legacy_endpoints,
+)
+from kpx.endpointslices.mirroring import (
+    Endpoints,
+    LeftOut,
+    is_for_leader_election,
+    is_mirrored,
+    mirror,
+    mirroring_managed_by,
+)
 from kpx.endpointslices.naming import named
 from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.packing import Extent
 from kpx.endpointslices.reconciler import (
     MANAGED_BY,
     MAX_ENDPOINTS_PER_SLICE,
@@ -18,8 +31,14 @@ from kpx.endpointslices.reconciler import (
     reconcile,
 )
 from kpx.endpointslices.selection import PodIndex, ServiceIndex
-from kpx.endpointslices.slices import MANAGED_BY_LABEL, Endpoint, EndpointSlice
-from kpx.endpointslices.tracker import ExpectationTracker
+from kpx.endpointslices.slices import (
+    MANAGED_BY_LABEL,
+    TRIGGER_TIME_ANNOTATION,
+    Endpoint,
+    EndpointSlice,
+)
+from kpx.endpointslices.topology import ZoneShares, zone_shares
+from kpx.endpointslices.tracker import ExpectationTracker, VersionTracker
 from kpx.endpointslices.trigger_time import TriggerTimeTracker
 from kpx.endpointslices.writes import SlicePlan
 
@@ -27,10 +46,14 @@ __all__ = [
     "MANAGED_BY",
     "MANAGED_BY_LABEL",
     "MAX_ENDPOINTS_PER_SLICE",
+    "OVER_CAPACITY_ANNOTATION",
+    "TRIGGER_TIME_ANNOTATION",
     "Endpoint",
     "EndpointSlice",
     "Endpoints",
     "ExpectationTracker",
+    "Extent",
+    "LeftOut",
     "Node",
     "ObjectInvalid",
     "Pod",
@@ -41,10 +64,17 @@ __all__ = [
     "ServiceIndex",
     "SlicePlan",
     "TriggerTimeTracker",
+    "VersionTracker",
+    "ZoneShares",
+    "is_for_leader_election",
+    "is_from_pods",
+    "is_mirrored",
     "is_published",
+    "is_up_to_date",
     "legacy_endpoints",
     "mirror",
     "mirroring_managed_by",
     "named",
     "reconcile",
+    "zone_shares",
 ]

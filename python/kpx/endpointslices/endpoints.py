@@ -70,8 +70,10 @@ def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType)
     serving, terminating = pod.is_ready, pod.is_deleted
     ready = service.publish_not_ready_addresses or (serving and not terminating)
     zone = node.zone if node is not None else ""
+    # By topology mode, hints follow once all endpoints are known.
+    is_hinted = ready and not service.is_topology_aware
     zone_hints, node_hints = (
-        hints(service.traffic_distribution, zone, pod.node_name) if ready else ((), ())
+        hints(service.traffic_distribution, zone, pod.node_name) if is_hinted else ((), ())
     )
     return Endpoint(
         addresses=tuple(own_addresses),

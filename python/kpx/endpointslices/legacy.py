@@ -4,16 +4,24 @@ The rules are those of `endpoints_controller.go` upstream and of `RepackSubsets`
 by what they hold; upstream sorts them by a hash, which no client can rely on.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
 from kpx.endpointslices.endpoints import address_types, addresses, should_publish
+from kpx.endpointslices.fields import Object, mapping, mappings, text, texts
 from kpx.endpointslices.objects import Pod, Service
 from kpx.endpointslices.ports import EndpointPort, endpoint_ports
 from kpx.endpointslices.slices import HEADLESS_LABEL
 
-__all__ = ["MAX_ADDRESSES", "OVER_CAPACITY_ANNOTATION", "legacy_endpoints"]
+__all__ = [
+    "MAX_ADDRESSES",
+    "OVER_CAPACITY_ANNOTATION",
+    "is_from_pods",
+    "is_up_to_date",
+    "legacy_endpoints",
+]
 
 MAX_ADDRESSES: Final = 1000
 """How many addresses Endpoints may have."""
@@ -59,6 +67,55 @@ def legacy_endpoints(service: Service, pods: Iterable[Pod]) -> dict[str, Any]:
             by_port[port][address[:2]] = (address, ready and (known is None or known[1]))
     subsets, truncated = _truncated(_repacked(by_port))
     return _object(service, subsets, truncated)
+
+
+def is_up_to_date(current: Object, desired: Object) -> bool:
+    """Whether Endpoints that exist say what they should, so that no write is needed.
+
+    Compared are subsets, in whatever order, labels and the annotation about capacity. The versions
+    of Pods that others have noted do not count.
+    """
+    before, after = mapping(current, "metadata"), mapping(desired, "metadata")
+    capacity = [texts(one, "annotations").get(OVER_CAPACITY_ANNOTATION) for one in (before, after)]
+    return (
+        texts(before, "labels") == texts(after, "labels")
+        and capacity[0] == capacity[1]
+        and _canonical(current) == _canonical(desired)
+    )
+
+
+def is_from_pods(current: Object) -> bool:
+    """Whether Endpoints are as this controller, or upstream's, makes them: nothing by hand."""
+    return texts(mapping(current, "metadata"), "labels").get(
+        _MANAGED_BY_LABEL
+    ) == _MANAGED_BY and all(
+        text(mapping(address, "targetRef"), "kind") == "Pod"
+        for subset in mappings(current, "subsets")
+        for key in ("addresses", "notReadyAddresses")
+        for address in mappings(subset, key)
+    )
+
+
+def _canonical(endpoints: Object) -> list[str]:
+    """The subsets in one order, as text."""
+
+    def written(one: Object) -> str:
+        target = {
+            name: value
+            for name, value in mapping(one, "targetRef").items()
+            if name != "resourceVersion"
+        }
+        return json.dumps({**one, "targetRef": target}, sort_keys=True)
+
+    return sorted(
+        json.dumps(
+            [
+                sorted(map(written, mappings(subset, key)))
+                for key in ("addresses", "notReadyAddresses", "ports")
+            ]
+        )
+        for subset in mappings(endpoints, "subsets")
+    )
 
 
 def _repacked(

@@ -5,13 +5,13 @@ The rules are those of the EndpointSlice mirroring controller upstream
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from kpx.endpointslices.endpoints import family_of, parse_address
 from kpx.endpointslices.fields import Object, mapping, mappings, number, text, texts
 from kpx.endpointslices.objects import Service
-from kpx.endpointslices.packing import Packing, pack
+from kpx.endpointslices.packing import NOTHING, Extent, Packing, pack
 from kpx.endpointslices.ports import EndpointPort, PortMapKey, port_map_key
 from kpx.endpointslices.slices import (
     MANAGED_BY_LABEL,
@@ -76,14 +76,25 @@ class Endpoints:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Addresses that are not mirrored."""
+
+    reason: str
+    """In one word, as upstream's Events have it."""
+    message: str
+    addresses: int = 1
+    """How many."""
+
+
+@dataclass(frozen=True)
 class Mirroring:
     """What `mirror` found."""
 
     plan: SlicePlan
     slices: tuple[EndpointSlice, ...]
     """The slices there are once the plan is carried out; new ones have no name yet."""
-    left_out: list[str] = field(default_factory=list)
-    """Why addresses are not mirrored."""
+    left_out: tuple[LeftOut, ...] = ()
+    extent: Extent = NOTHING
 
 
 def mirroring_managed_by(managed_by: str) -> str:
@@ -94,7 +105,24 @@ def mirroring_managed_by(managed_by: str) -> str:
     return f"{managed_by}-mirroring"
 
 
-def is_mirrored(endpoints: Endpoints, service: Service | None) -> bool:
+def is_for_leader_election(annotations: Mapping[str, str]) -> bool:
+    """Whether Endpoints with these annotations are the lock of a leader election of old."""
+    return LEADER_ANNOTATION in annotations
+
+
+class Described(Protocol):
+    """Endpoints, in whatever form they are kept."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Their labels."""
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Their annotations."""
+
+
+def is_mirrored(endpoints: Described, service: Service | None) -> bool:
     """Whether Endpoints are to be mirrored.
 
     They are not without a Service, if it has a selector, if a label says so, or if a leader
@@ -104,7 +132,7 @@ def is_mirrored(endpoints: Endpoints, service: Service | None) -> bool:
         service is not None
         and service.selector is None
         and endpoints.labels.get(SKIP_LABEL) != "true"
-        and LEADER_ANNOTATION not in endpoints.annotations
+        and not is_for_leader_election(endpoints.annotations)
     )
 
 
@@ -124,7 +152,7 @@ def mirror(
     """
     owned = [one for one in existing if not one.is_deleted]
     desired: dict[tuple[str, PortMapKey], dict[Identity, Endpoint]] = {}
-    left_out: list[str] = []
+    left_out: tuple[LeftOut, ...] = ()
     if is_mirrored(endpoints, service):
         desired, left_out = _desired(endpoints)
     template = EndpointSlice(
@@ -157,28 +185,31 @@ def mirror(
             )
         )
     plan = ordered(packing.create, packing.update, packing.delete, {one.name: one for one in owned})
-    return Mirroring(plan, (*plan.create, *plan.update, *packing.unchanged), left_out)
+    slices = (*plan.create, *plan.update, *packing.unchanged)
+    return Mirroring(plan, slices, left_out, packing.extent)
 
 
 def _desired(
     endpoints: Endpoints,
-) -> tuple[dict[tuple[str, PortMapKey], dict[Identity, Endpoint]], list[str]]:
+) -> tuple[dict[tuple[str, PortMapKey], dict[Identity, Endpoint]], tuple[LeftOut, ...]]:
     desired: dict[tuple[str, PortMapKey], dict[Identity, Endpoint]] = {}
-    left_out = []
+    left_out: list[LeftOut] = []
     for position, subset in enumerate(endpoints.subsets):
         if (extra := len(subset.addresses) - MAX_ADDRESSES_PER_SUBSET) > 0:
-            left_out.append(f"subsets[{position}]: {extra} addresses too many to mirror")
+            message = f"subsets[{position}]: {extra} addresses too many to mirror"
+            left_out.append(LeftOut("TooManyAddressesToMirror", message, extra))
         for written, endpoint in subset.addresses[:MAX_ADDRESSES_PER_SUBSET]:
             parsed = parse_address(written)
             if parsed is None:
-                left_out.append(f"subsets[{position}]: `{written}` is no IP address")
+                message = f"subsets[{position}]: `{written}` is no IP address"
+                left_out.append(LeftOut("InvalidIPAddress", message))
                 continue
             mirrored = replace(endpoint, addresses=(str(parsed),))
             group = desired.setdefault((family_of(parsed), subset.ports), {})
             # Somebody may have listed an address both ways; it is then not ready.
             if mirrored.identity not in group or not mirrored.ready:
                 group[mirrored.identity] = mirrored
-    return desired, left_out
+    return desired, tuple(left_out)
 
 
 def _subset(subset: Object) -> Subset:

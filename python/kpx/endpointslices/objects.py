@@ -3,8 +3,10 @@
 Converted once, where an object comes in: the rest of the package meets only these types.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
 from typing import Final
 
 from kpx.endpointslices.fields import (
@@ -23,6 +25,29 @@ __all__ = ["ContainerPort", "Node", "ObjectInvalid", "Pod", "Service", "ServiceP
 
 DEFAULT_NAMESPACE: Final = "default"
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+_CONTROL_PLANE_LABELS: Final = (
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+)
+_TOPOLOGY_ANNOTATIONS: Final = (
+    "service.kubernetes.io/topology-aware-hints",
+    "service.kubernetes.io/topology-mode",
+)
+"""The deprecated one counts if both are there, as upstream."""
+
+_QUANTITY: Final = re.compile(r"(\d+\.?\d*|\.\d+)(n|u|m||k|M|G|Ki|Mi|Gi|[eE][-+]?\d{1,2})")
+_SUFFIXES: Final = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "": Decimal(1),
+    "k": Decimal(10**3),
+    "M": Decimal(10**6),
+    "G": Decimal(10**9),
+    "Ki": Decimal(1 << 10),
+    "Mi": Decimal(1 << 20),
+    "Gi": Decimal(1 << 30),
+}
 
 
 @dataclass(frozen=True)
@@ -72,14 +97,7 @@ class Pod:
             if container.get("restartPolicy") == "Always"
         ]
         addresses = [text(address, "ip") for address in mappings(status, "podIPs")]
-        ready: Object = next(
-            (
-                condition
-                for condition in mappings(status, "conditions")
-                if condition.get("type") == "Ready"
-            ),
-            {},
-        )
+        ready = _ready(status)
         return cls(
             namespace=text(metadata, "namespace") or DEFAULT_NAMESPACE,
             name=text(metadata, "name"),
@@ -136,6 +154,8 @@ class Service:
     is_deleted: bool = False
     """Whether a deletion timestamp is set."""
     traffic_distribution: str = ""
+    is_topology_aware: bool = False
+    """Whether an annotation asks for hints by the CPUs of zones (KEP-2433)."""
 
     @property
     def is_headless(self) -> bool:
@@ -173,6 +193,7 @@ class Service:
             created=text(metadata, "creationTimestamp"),
             is_deleted=bool(text(metadata, "deletionTimestamp")),
             traffic_distribution=text(spec, "trafficDistribution"),
+            is_topology_aware=_is_topology_aware(texts(metadata, "annotations")),
         )
 
 
@@ -182,6 +203,12 @@ class Node:
 
     name: str
     zone: str
+    is_ready: bool = False
+    """Whether the condition `Ready` is `True`."""
+    is_control_plane: bool = False
+    """Whether it has the label of the control plane, and serves no Pods of others."""
+    cpu_millis: int = 0
+    """How many thousandths of a CPU it has for Pods (`status.allocatable`)."""
 
     @classmethod
     def from_object(cls, node: Object) -> "Node":
@@ -190,10 +217,14 @@ class Node:
         Raises:
             ObjectInvalid: A field that is used has the wrong type.
         """
-        metadata = mapping(node, "metadata")
+        metadata, status = mapping(node, "metadata"), mapping(node, "status")
+        labels = texts(metadata, "labels")
         return cls(
             name=text(metadata, "name"),
-            zone=texts(metadata, "labels").get(ZONE_LABEL, ""),
+            zone=labels.get(ZONE_LABEL, ""),
+            is_ready=_ready(status).get("status") == "True",
+            is_control_plane=any(label in labels for label in _CONTROL_PLANE_LABELS),
+            cpu_millis=_millis(mapping(status, "allocatable").get("cpu")),
         )
 
 
@@ -203,3 +234,27 @@ def _target(port: Object) -> int | str:
     if isinstance(target, str):
         return target or number(port, "port")
     return number(port, "targetPort") or number(port, "port")
+
+
+def _is_topology_aware(annotations: Mapping[str, str]) -> bool:
+    said = next((annotations[name] for name in _TOPOLOGY_ANNOTATIONS if name in annotations), "")
+    return said in ("Auto", "auto")
+
+
+def _ready(status: Object) -> Object:
+    """The condition `Ready` of a Pod or a Node; empty if there is none."""
+    conditions = mappings(status, "conditions")
+    return next((one for one in conditions if one.get("type") == "Ready"), {})
+
+
+def _millis(quantity: object) -> int:
+    """Thousandths of a quantity (apimachinery's `resource.Quantity`), rounded up; 0 if it is none.
+
+    What cannot be read is as good as not there: it takes hints away, and no Node.
+    """
+    read = _QUANTITY.fullmatch(str(quantity))
+    if read is None:
+        return 0
+    number, suffix = read.groups()
+    factor = _SUFFIXES.get(suffix) or Decimal(f"1{suffix}")
+    return int((Decimal(number[:30]) * factor * 1000).to_integral_value(ROUND_UP))

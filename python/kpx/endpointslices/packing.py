@@ -7,13 +7,39 @@ ones.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from kpx.endpointslices.slices import Endpoint, EndpointSlice, Identity
 
-__all__ = ["Packing", "pack"]
+__all__ = ["NOTHING", "Extent", "Packing", "pack"]
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of a Service, and how much of it is new."""
+
+    added: int = 0
+    """Endpoints that no slice had."""
+    removed: int = 0
+    """Endpoints that a slice had and none should have."""
+    endpoints: int = 0
+    ideal_slices: int = 0
+    """How many slices there would be if each were filled before another is begun."""
+
+    def __add__(self, other: "Extent") -> "Extent":
+        """Both together."""
+        return Extent(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.endpoints + other.endpoints,
+            self.ideal_slices + other.ideal_slices,
+        )
+
+
+NOTHING: Final = Extent()
+"""Of a Service without slices."""
 
 
 @dataclass
@@ -25,6 +51,7 @@ class Packing:
     """Slices that exist, with their new content."""
     delete: list[EndpointSlice] = field(default_factory=list)
     unchanged: list[EndpointSlice] = field(default_factory=list)
+    extent: Extent = NOTHING
 
     def extend(self, other: "Packing") -> None:
         """Adds what is to be done for another group."""
@@ -32,6 +59,7 @@ class Packing:
         self.update += other.update
         self.delete += other.delete
         self.unchanged += other.unchanged
+        self.extent += other.extent
 
 
 def pack(
@@ -50,11 +78,21 @@ def pack(
     """
     packing = Packing()
     left = dict(desired)
+    before = 0
     for old in existing:
+        before += len(old.endpoints)
         kept = tuple(
             endpoint for one in old.endpoints if (endpoint := left.pop(one.identity, None))
         )
-        new = replace(old, labels=template.labels, endpoints=kept)
+        new = replace(
+            old,
+            labels=template.labels,
+            # Those of a mirrored slice come from what it mirrors; a Service has none to give.
+            annotations=old.annotations
+            if template.owner_kind == "Service"
+            else template.annotations,
+            endpoints=kept,
+        )
         if not kept:
             packing.delete.append(old)
         elif _differs(old, new):
@@ -62,6 +100,12 @@ def pack(
         else:
             packing.unchanged.append(old)
     rest = list(left.values())
+    packing.extent = Extent(
+        added=len(rest),
+        removed=before - (len(desired) - len(rest)),
+        endpoints=len(desired),
+        ideal_slices=-(-len(desired) // max_endpoints),
+    )
     for position, fullest in _by_length(packing.update):
         room = max_endpoints - len(fullest.endpoints)
         if rest and room > 0:
@@ -88,9 +132,9 @@ def chunks(values: Sequence[_T], size: int) -> list[Sequence[_T]]:
 
 def _differs(old: EndpointSlice, new: EndpointSlice) -> bool:
     """Whether a slice needs a write. Hints alone are looked at once everything is packed."""
-    return old.labels != new.labels or [one.without_hints() for one in old.endpoints] != [
-        one.without_hints() for one in new.endpoints
-    ]
+    return (old.labels, old.annotations) != (new.labels, new.annotations) or [
+        one.without_hints() for one in old.endpoints
+    ] != [one.without_hints() for one in new.endpoints]
 
 
 def _by_length(slices: Sequence[EndpointSlice]) -> list[tuple[int, EndpointSlice]]:

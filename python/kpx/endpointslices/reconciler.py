@@ -10,9 +10,10 @@ from typing import Final
 from kpx.endpointslices.endpoints import AddressType, address_types, endpoint, should_publish
 from kpx.endpointslices.hints import is_distributed
 from kpx.endpointslices.objects import Node, Pod, Service
-from kpx.endpointslices.packing import Packing, pack
+from kpx.endpointslices.packing import NOTHING, Extent, Packing, pack
 from kpx.endpointslices.ports import PortMapKey, endpoint_ports, port_map_key
 from kpx.endpointslices.slices import Endpoint, EndpointSlice, Identity, slice_labels
+from kpx.endpointslices.topology import ZoneShares, spread
 from kpx.endpointslices.writes import SlicePlan, ordered
 
 __all__ = [
@@ -53,6 +54,9 @@ class Reconciliation:
     """The slices there are once the plan is carried out; new ones have no name yet."""
     without_node: list[Pod] = field(default_factory=list)
     """Pods left out because the Node they run on is not known. They are to be tried again."""
+    extent: Extent = NOTHING
+    hint_problems: dict[AddressType, str] = field(default_factory=dict)
+    """Why a family has no hints by topology mode, which the Service asks for."""
 
 
 def is_published(service: Service) -> bool:
@@ -67,6 +71,7 @@ def reconcile(
     existing: Iterable[EndpointSlice] = (),
     policy: Policy = DEFAULT_POLICY,
     trigger_time: str = "",
+    shares: ZoneShares | None = None,
 ) -> Reconciliation:
     """Compares the slices of one Service with what they should be.
 
@@ -80,6 +85,7 @@ def reconcile(
         existing: The slices with our label and the Service's name in its namespace.
         policy: What the operator chose.
         trigger_time: When the change happened that is to be published, RFC 3339; empty if unknown.
+        shares: What part of the cluster's CPUs each zone has, for topology mode.
     """
     # A slice on its way out neither holds endpoints for us nor needs another deletion.
     present = [one for one in existing if not one.is_deleted]
@@ -90,11 +96,17 @@ def reconcile(
     families = address_types(service) if is_published(service) else []
     packing = Packing(delete=[one for one in owned if one.address_type not in families])
     without_node: list[Pod] = []
+    hint_problems: dict[AddressType, str] = {}
     for family in families:
         desired, unplaced = _desired(service, selected, nodes, family)
         without_node = without_node or unplaced
         of_family = [one for one in owned if one.address_type == family]
-        packing.extend(_pack_family(service, family, desired, of_family, policy))
+        packed = _pack_family(service, family, desired, of_family, policy)
+        if service.is_topology_aware:
+            problem = spread(packed, shares)
+            if problem:
+                hint_problems[family] = problem
+        packing.extend(packed)
     _recycle(packing)
     create = [] if service.is_deleted else packing.create
     plan = ordered(
@@ -103,7 +115,8 @@ def reconcile(
         [*packing.delete, *foreign],
         {one.name: one for one in owned},
     )
-    return Reconciliation(plan, (*plan.create, *plan.update, *packing.unchanged), without_node)
+    slices = (*plan.create, *plan.update, *packing.unchanged)
+    return Reconciliation(plan, slices, without_node, packing.extent, hint_problems)
 
 
 def _desired(
@@ -154,7 +167,8 @@ def _pack_family(
                 policy.max_endpoints_per_slice,
             )
         )
-    _refresh_hints(packing, service, desired)
+    if not service.is_topology_aware:
+        _refresh_hints(packing, service, desired)
     if not (packing.create or packing.update or packing.unchanged):
         _keep_place(packing, template)
     return packing
@@ -185,6 +199,7 @@ def _keep_place(packing: Packing, placeholder: EndpointSlice) -> None:
         for one in packing.delete
         if (one.labels, one.ports, one.endpoints) == (placeholder.labels, (), ())
     ]
+    packing.extent += Extent(ideal_slices=1)
     if equal:
         packing.unchanged.append(equal[0])
         packing.delete.remove(equal[0])

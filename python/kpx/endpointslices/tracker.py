@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kpx.endpointslices.slices import EndpointSlice
 
-__all__ = ["ExpectationTracker"]
+__all__ = ["ExpectationTracker", "VersionTracker"]
 
 ServiceKey = tuple[str, str]
 """The namespace and the name of a Service."""
@@ -59,9 +59,52 @@ class ExpectationTracker:
 
     def saw_deletion(self, service: ServiceKey, gone: EndpointSlice) -> bool:
         """Forgets a slice that a watch says is gone; returns whether we had deleted it."""
-        expected = self._expected.get(service, {}).pop(gone.uid, None)
+        of_service = self._expected.get(service, {})
+        expected = of_service.pop(gone.uid, None)
+        if not of_service:
+            self._expected.pop(service, None)
         return expected is not None and expected.is_deleted
 
     def forget(self, service: ServiceKey) -> None:
         """Forgets a Service that is gone."""
         self._expected.pop(service, None)
+
+
+class VersionTracker:
+    """Which version of a single object our last write replaced.
+
+    As `endpoints_tracker.go` upstream: a cache that still shows the version replaced is behind. A
+    write that changed nothing replaces no version, and must not make the cache wait (#117193).
+    """
+
+    def __init__(self) -> None:
+        """Expects nothing yet."""
+        self._replaced: dict[ServiceKey, str] = {}
+        self._has_moved: dict[ServiceKey, bool] = {}
+
+    def begins(self, key: ServiceKey) -> None:
+        """Notes that a write of an object begins."""
+        self._has_moved[key] = False
+
+    def seen(self, key: ServiceKey) -> None:
+        """Notes that the cache shows another version, or that the object is gone."""
+        self._replaced.pop(key, None)
+        if key in self._has_moved:
+            self._has_moved[key] = True
+
+    def ended(self, key: ServiceKey, before: str, after: str | None) -> None:
+        """Notes that a write has ended.
+
+        Args:
+            key: The object.
+            before: The version it had, which the write required; empty if it was created.
+            after: The version it has; empty if it was deleted, `None` if nothing was written.
+        """
+        # A cache that has moved since shows our write already, or something newer.
+        has_moved = self._has_moved.pop(key, False)
+        if after is not None and before != after and not has_moved:
+            self._replaced[key] = before
+
+    def is_stale(self, key: ServiceKey, cached: str) -> bool:
+        """Whether a cached version is one that we replaced; empty says that there is none."""
+        return self._replaced.get(key) == cached

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from kpx.endpointslices.objects import Pod, Service
-from kpx.endpointslices.slices import TRIGGER_TIME_ANNOTATION, EndpointSlice
 
 __all__ = ["TriggerTimeTracker"]
 
@@ -25,18 +24,37 @@ class TriggerTimeTracker:
     def __init__(self) -> None:
         """Has seen nothing yet."""
         self._seen: dict[tuple[str, str], _Seen] = {}
+        self._unwritten: dict[tuple[str, str], str] = {}
 
-    def compute(
-        self, service: Service, pods: Iterable[Pod], existing: Iterable[EndpointSlice]
-    ) -> str:
+    def compute(self, service: Service, pods: Iterable[Pod], published: Iterable[str]) -> str:
         """The time of the earliest change not yet published; empty if there is none.
 
-        The changes then count as published.
+        The changes come again until `written` says that they are published.
+
+        Args:
+            service: The Service.
+            pods: The Pods it selects.
+            published: The times that what is there for it carries; empty for what carries none.
         """
         key = (service.namespace, service.name)
+        times = (self._unwritten.get(key, ""), self._news(key, service, pods, list(published)))
+        time = min(filter(None, times), default="")
+        self._unwritten[key] = time
+        return time
+
+    def written(self, service: tuple[str, str]) -> None:
+        """Says that what `compute` last told of a Service is published."""
+        self._unwritten.pop(service, None)
+
+    def _news(
+        self,
+        key: tuple[str, str],
+        service: Service,
+        pods: Iterable[Pod],
+        published: list[str],
+    ) -> str:
         ready = {pod.name: pod.ready_since for pod in pods}
         before, self._seen[key] = self._seen.get(key), _Seen(service.created, ready)
-        published = [one.annotations.get(TRIGGER_TIME_ANNOTATION, "") for one in existing]
         if before is None and not published:
             return service.created
         if before is None:
@@ -50,3 +68,4 @@ class TriggerTimeTracker:
     def forget(self, service: tuple[str, str]) -> None:
         """Forgets a Service that is gone."""
         self._seen.pop(service, None)
+        self._unwritten.pop(service, None)

@@ -15,7 +15,7 @@ from kpx.errors import ClusterUnreadable
 from kpx.kube.client import Client
 from kpx.kube.rate_limit import RateLimit
 from kpx.kube.refusal import NotFound
-from kpx.kube.resources import ENDPOINT_SLICES, EVENTS, NODES, SERVICE_CIDRS, SERVICES
+from kpx.kube.resources import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NODES, SERVICE_CIDRS, SERVICES
 
 __all__ = ["EventRecorder", "ObjectReference"]
 
@@ -29,7 +29,9 @@ _SERIES_SECONDS: Final = 360.0
 _LONGEST_NOTE: Final = 1024
 _LONGEST_INSTANCE: Final = 128
 """In bytes, what the API server accepts (pkg/apis/core/validation/events.go)."""
-_RESOURCES: Final = {one.kind: one for one in (ENDPOINT_SLICES, NODES, SERVICES, SERVICE_CIDRS)}
+_RESOURCES: Final = {
+    one.kind: one for one in (ENDPOINT_SLICES, ENDPOINTS, NODES, SERVICES, SERVICE_CIDRS)
+}
 
 _log = logging.getLogger(__name__)
 

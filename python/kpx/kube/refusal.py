@@ -50,7 +50,14 @@ class Unauthorized(RequestRefused):
 
 
 class Forbidden(RequestRefused):
-    """RBAC, or an admission plug-in, does not allow it (403)."""
+    """RBAC, or an admission plug-in, does not allow it (403).
+
+    Attributes:
+        is_namespace_terminating: Whether nothing can be made in the namespace any more, because it
+            is being deleted (the cause `NamespaceTerminating`).
+    """
+
+    is_namespace_terminating = False
 
 
 class NotFound(RequestRefused):
@@ -100,12 +107,14 @@ def refusal(
             )
         case 403:
             example = ", as the ClusterRole `system:node-proxier` does" if verb == "list" else ""
-            return Forbidden(
+            forbidden = Forbidden(
                 f"{act}: not allowed (403): {said}",
                 f"grant the verb `{verb}` on `{resource}`{example}",
                 status,
                 reason,
             )
+            forbidden.is_namespace_terminating = "NamespaceTerminating" in _causes(document)
+            return forbidden
         case 404:
             return NotFound(f"{act}: the API server says 404: {said}", None, status, reason)
         case 409 if reason == "AlreadyExists":
@@ -132,12 +141,18 @@ def retry_after(header: str | None) -> float | None:
 
 
 def _is_too_large(document: Mapping[str, Any], said: str) -> bool:
+    return "ResourceVersionTooLarge" in _causes(document) or is_too_large(said)
+
+
+def _causes(document: Mapping[str, Any]) -> list[Any]:
+    """The machine-readable causes in the details of a `Status`."""
     details = document.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
-    for cause in causes if isinstance(causes, list) else ():
-        if isinstance(cause, dict) and cause.get("reason") == "ResourceVersionTooLarge":
-            return True
-    return is_too_large(said)
+    return [
+        cause.get("reason")
+        for cause in (causes if isinstance(causes, list) else ())
+        if isinstance(cause, dict)
+    ]
 
 
 def _status(body: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ concurrency, generations). For a test in the same process:
         server.compact(SERVICES)                       # all versions up to now are gone: 410
         server.refusals[SERVICES].append(Refusal(503, verb="watch"))   # the next watch only
         server.inject(SERVICES, Fault("cut in line"))  # to the watches that are open
+        server.hold(SERVICES)                          # watches are late, until server.release
 
 Faults of an open watch are `end` (as a timeout does), `cut` (no last chunk), `cut in line` and
 `cut in chunk` (half an event, before), `silence` (no bytes and no end), `error` (an ERROR with a

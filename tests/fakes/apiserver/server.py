@@ -117,6 +117,8 @@ class ApiServer:
     bookmark_seconds: float = 60.0
     page_limit: int | None = None
     """Pages have at most as many objects, whatever is asked for."""
+    answer_headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What answers to writes of a collection say in their headers, such as a `Warning`."""
     store: Store = field(default_factory=Store)
     watches: list[tuple[str, Watch]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -179,6 +181,17 @@ class ApiServer:
                 watch.faults.append(fault)
             self.store.changed.notify_all()
             return len(open_watches)
+
+    def hold(self, path: str) -> None:
+        """Lets watches of a collection hear nothing of what happens, until `release`."""
+        with self.store.changed:
+            self.store.held.add(path)
+
+    def release(self, path: str) -> None:
+        """Tells watches what has happened since `hold`."""
+        with self.store.changed:
+            self.store.held.discard(path)
+            self.store.changed.notify_all()
 
     def emit(self, path: str, given: Object, rate: float, count: int) -> None:
         """Changes an object so many times a second.
@@ -340,14 +353,12 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
                 elif verb == "list":
                     self._answer(200, {}, server.list(path, namespace, query))
                 else:
-                    self._answer_written(server.write(verb, path, namespace, name, request))
+                    status, body = server.write(verb, path, namespace, name, request)
+                    self._answer(status, server.answer_headers.get(path, {}), body)
             except _Refused as refused:
                 self._refuse(refused.refusal, refused.details)
             except OSError:
                 self.close_connection = True
-
-        def _answer_written(self, answer: tuple[int, bytes]) -> None:
-            self._answer(answer[0], {}, answer[1])
 
         def _refuse(self, refusal: Refusal, details: Object) -> None:
             status = {

@@ -38,6 +38,8 @@ class Store:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.version = 1000
+        self.held: set[str] = set()
+        """Collections whose watches are told nothing for now."""
         self._collections: dict[str, Collection] = {}
 
     def collection(self, path: str) -> Collection:

@@ -34,6 +34,7 @@ class Watch:
         query: dict[str, str],
     ) -> None:
         self._store = store
+        self._path = path
         self._collection = store.collection(path)
         self._kind = kind
         self._namespace = namespace
@@ -72,7 +73,8 @@ class Watch:
                 return True
             if now >= bookmark_at:
                 bookmark_at = now + self.bookmark_seconds
-                if self._query.get("allowWatchBookmarks") == "true":
+                is_told = version == self._version or self._path not in self._store.held
+                if self._query.get("allowWatchBookmarks") == "true" and is_told:
                     write(_chunk(self._bookmark(version)))
 
     def _suffer(
@@ -110,6 +112,8 @@ class Watch:
         return lines
 
     def _changes(self) -> list[bytes]:
+        if self._path in self._store.held:
+            return []
         found: list[bytes] = []
         for change in reversed(self._collection.history):
             if change.version <= self._version:
