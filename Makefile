@@ -82,13 +82,36 @@ fuzz: $(VENV)/.test-system  ## Run each fuzz target for FUZZ_SECONDS, starting f
 demo: install  ## Show Services working over a small cluster in network namespaces
 	@$(AS_ROOT) $(BIN)/kpx demo
 
+BENCH := $(AS_ROOT) $(BIN)/python -m bench
+BENCH_RESULTS := target/bench
+
 .PHONY: bench
-bench: install $(VENV)/.test-system  ## Run every benchmark; prints the ratios that bench/README.md records
+bench: install $(VENV)/.test-system  ## Run every benchmark, and write tables, plots and an HTML page into target/bench/full
+	$(BENCH) run full --no-targets --output $(BENCH_RESULTS)/full.json
+	$(BENCH) report $(BENCH_RESULTS)/full.json --output $(BENCH_RESULTS)/full
 	$(AS_ROOT) $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
 
+.PHONY: bench-docs
+bench-docs: bench  ## Run every benchmark, and write its figures into README.md and bench/README.md
+	$(BIN)/python -m bench document $(BENCH_RESULTS)/full.json --features $(BENCH_RESULTS)/features.json
+
 .PHONY: bench-quick
-bench-quick: install $(VENV)/.test-system  ## Run the benchmarks at a tenth of their sizes
-	$(AS_ROOT) env KPX_BENCH_SCALE=0.1 $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
+bench-quick: install $(VENV)/.test-system  ## Compare with all peers at small sizes, and assert every ratio that is a target
+	$(BENCH) run quick --output $(BENCH_RESULTS)/quick.json
+
+# The base is built like this tree, and measured by the suite of this tree.
+BASE ?= main
+.PHONY: bench-compare
+bench-compare: install $(VENV)/.test-system  ## Measure the commit BASE and this tree in turn; fail where this one is worse than its bound
+	@$(AS_ROOT) rm -rf $(BENCH_RESULTS)/base && git worktree prune
+	@git worktree add --quiet --detach $(BENCH_RESULTS)/base $(BASE)
+	@$(MAKE) --no-print-directory -C $(BENCH_RESULTS)/base install
+	@for round in 1 2; do \
+	    $(AS_ROOT) $(BENCH_RESULTS)/base/.venv/bin/python -m bench run compare --no-targets --output $(BENCH_RESULTS)/base-$$round.json >/dev/null || exit 1; \
+	    $(BENCH) run compare --no-targets --output $(BENCH_RESULTS)/head-$$round.json >/dev/null || exit 1; \
+	done
+	@$(BIN)/python -m bench compare --output $(BENCH_RESULTS)/comparison.md \
+	    $(foreach round,1 2,--base $(BENCH_RESULTS)/base-$(round).json --head $(BENCH_RESULTS)/head-$(round).json)
 
 .PHONY: wheel
 wheel: $(VENV)/.requirements  ## Build a wheel into dist/ and run it from a venv of its own

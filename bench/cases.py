@@ -1,4 +1,4 @@
-"""Clusters of any size, as an API server would list them and as kube-proxy would lay them out.
+"""Clusters of any size, as an API server would list them.
 
 A Service has one TCP port and a number of ready endpoints, a tenth of which are on `node-a`.
 Addresses follow from the numbers, so that two runs program the same rules.
@@ -6,7 +6,7 @@ Addresses follow from the numbers, so that two runs program the same rules.
 
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 NODE_NAME = "node-a"
@@ -65,10 +65,15 @@ def service_object(service: int) -> dict[str, Any]:
 
 def slice_object(service: int, endpoints: int, *, replaced: int | None = None) -> dict[str, Any]:
     """Returns the EndpointSlice of a Service, its first endpoint replaced where so asked."""
-    name = f"service-{service}"
     addresses = [endpoint_ip(service, endpoint, endpoints) for endpoint in range(endpoints)]
     if replaced is not None:
         addresses[0] = f"10.255.{replaced // 250}.{1 + replaced % 250}"
+    return slice_of(service, addresses)
+
+
+def slice_of(service: int, addresses: list[str]) -> dict[str, Any]:
+    """Returns the EndpointSlice of a Service with these endpoints."""
+    name = f"service-{service}"
     return {
         "metadata": {
             "name": f"{name}-x7k2p",
@@ -102,7 +107,7 @@ def slice_object(service: int, endpoints: int, *, replaced: int | None = None) -
                     "kind": "Pod",
                     "namespace": "default",
                     "name": f"{name}-{endpoint}",
-                    "uid": f"00000000-0000-0000-0002-{service * endpoints + endpoint:012}",
+                    "uid": f"00000000-0000-0000-0002-{service * 1000 + endpoint:012}",
                 },
             }
             for endpoint, address in enumerate(addresses)
@@ -139,82 +144,13 @@ def _list(version: str, kind: str, items: list[dict[str, Any]]) -> bytes:
 
 def slice_event(service: int, endpoints: int, replaced: int) -> bytes:
     """Returns the watch line of an EndpointSlice whose first endpoint was replaced."""
-    changed = {
-        "kind": "EndpointSlice",
-        "apiVersion": "discovery.k8s.io/v1",
-        **slice_object(service, endpoints, replaced=replaced),
-    }
-    return json.dumps({"type": "MODIFIED", "object": changed}, separators=(",", ":")).encode()
+    return event("MODIFIED", "EndpointSlice", slice_object(service, endpoints, replaced=replaced))
 
 
-_UPSTREAM_BASE = f"""\
-table ip kube-proxy {{
-  set cluster-ips {{ type ipv4_addr; }}
-  set nodeport-ips {{ type ipv4_addr; }}
-  set hairpin-connections {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; }}
-  map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
-  map service-nodeports {{ type inet_proto . inet_service : verdict; }}
-  map no-endpoint-services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
-  chain cluster-ips-check {{
-    ip daddr @cluster-ips reject
-  }}
-  chain service-endpoints-check {{
-    ip daddr . meta l4proto . th dport vmap @no-endpoint-services
-  }}
-  chain services {{
-    ip daddr . meta l4proto . th dport vmap @service-ips
-    ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports
-  }}
-  chain masquerading {{
-    ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections masquerade fully-random
-    ct original ip daddr @cluster-ips ip saddr != {CLUSTER_CIDR} masquerade fully-random
-  }}
-  chain nat-prerouting {{
-    type nat hook prerouting priority -100
-    jump services
-  }}
-  chain nat-output {{
-    type nat hook output priority -100
-    jump services
-  }}
-  chain nat-postrouting {{
-    type nat hook postrouting priority 100
-    jump masquerading
-  }}
-  chain filter-forward {{
-    type filter hook forward priority 0
-    ct state new jump service-endpoints-check
-    ct state new jump cluster-ips-check
-  }}
-  chain filter-output {{
-    type filter hook output priority 0
-    ct state new jump service-endpoints-check
-    ct state new jump cluster-ips-check
-  }}
-}}
-"""
+_API_VERSIONS = {"Service": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
 
 
-def upstream_ruleset(services: int, endpoints: int) -> str:
-    """Returns the cluster as `nft` commands in the layout of kube-proxy 1.36.
-
-    That is a chain and an anonymous map for each Service.
-    """
-    return _UPSTREAM_BASE + "\n".join(_upstream_commands(services, endpoints)) + "\n"
-
-
-def _upstream_commands(services: int, endpoints: int) -> Iterator[str]:
-    element, chain, rule = (f"add {noun} ip kube-proxy" for noun in ("element", "chain", "rule"))
-    for service in range(services):
-        address = cluster_ip(service)
-        name = f"service-{service:08X}-default/service-{service}/tcp/http"
-        backends = [endpoint_ip(service, endpoint, endpoints) for endpoint in range(endpoints)]
-        slots = ", ".join(f"{slot} : {ip} . {TARGET_PORT}" for slot, ip in enumerate(backends))
-        choice = f"numgen random mod {endpoints} map {{ {slots} }}"
-        yield f"{element} cluster-ips {{ {address} }}"
-        yield f"{chain} {name}"
-        yield f"{rule} {name} meta l4proto tcp dnat ip to {choice}"
-        yield f"{element} service-ips {{ {address} . tcp . {PORT} : goto {name} }}"
-        for endpoint, ip in enumerate(backends):
-            if node_of(endpoint) == NODE_NAME:
-                yield f"{element} hairpin-connections {{ {ip} . {ip} . tcp . {TARGET_PORT} }}"
+def event(happened: str, kind: str, subject: dict[str, Any]) -> bytes:
+    """Returns the watch line of an object."""
+    typed = {"kind": kind, "apiVersion": _API_VERSIONS[kind], **subject}
+    return json.dumps({"type": happened, "object": typed}, separators=(",", ":")).encode()

@@ -1,5 +1,6 @@
 """Sizes, case files, repetition, and the table of results that closes a run."""
 
+import json
 import os
 import sysconfig
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from . import cases
 from .measured import Run
 
 SCALE = float(os.environ.get("KPX_BENCH_SCALE", "1"))
-"""What every number of Services is multiplied by; `make bench-quick` sets a tenth."""
+"""What every number of Services is multiplied by."""
 
 Manifest = Callable[[int, int], Path]
 """Writes the lists of a cluster of so many Services and endpoints, and returns their directory."""
@@ -97,3 +98,6 @@ def pytest_terminal_summary(
     for what, figure, target in results:
         suffix = f"  (target {target})" if target else ""
         terminalreporter.line(f"{what:<{width}}  {figure}{suffix}")
+    kept = config.rootpath / "target/bench/features.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,0 +1,38 @@
+"""Writes results into the documents: between `<!-- bench:NAME -->` and `<!-- /bench -->`."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import tables
+from .report import heading
+from .results import Results
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("README.md", "bench/README.md")
+_SECTION = re.compile(r"(<!-- bench:([a-z]+) -->\n)(.*?)(<!-- /bench -->)", re.DOTALL)
+
+
+def sections(results: Results, features: list[list[str]]) -> dict[str, str]:
+    """Returns what the documents take in, by name."""
+    measured = heading(results)
+    rows = [[what.strip(), figure, target] for what, figure, target in features]
+    return {
+        "summary": f"{tables.readme(results)}\n\n{measured}",
+        "results": f"{measured}\n\n{tables.everything(results)}",
+        "features": tables.table(["What", "Figure", "Target"], rows),
+    }
+
+
+def written(text: str, taken: Mapping[str, str]) -> str:
+    """Returns a document with its sections written anew. Raises `KeyError` for an unknown one."""
+    return _SECTION.sub(lambda found: f"{found[1]}{taken[found[2]]}\n{found[4]}", text)
+
+
+def main(results: Results, features: Path) -> None:
+    """Writes all documents."""
+    taken = sections(results, json.loads(features.read_text()))
+    for name in DOCUMENTS:
+        path = ROOT / name
+        path.write_text(written(path.read_text(), taken))

@@ -1,0 +1,120 @@
+"""A report says what a stored result holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+from bench import report, tables
+from bench.results import FORMAT, Measurement, Results, exponent
+from bench.targets import TARGETS, verdicts
+
+# Matplotlib looks at every font of the machine once.
+pytestmark = pytest.mark.timeout(300)
+
+STORED = Path(__file__).with_name("small.json")
+"""A run of every peer at 100 x 10 and, of some, 1,000 x 10."""
+
+
+@pytest.fixture
+def results() -> Results:
+    return Results.read(STORED)
+
+
+def test_a_report_is_one_page_with_plots_beside_it(results: Results, tmp_path: Path) -> None:
+    page = report.write(results, tmp_path).read_text()
+
+    assert page.count("<svg") == len(list(tmp_path.glob("*.svg"))) >= 4
+    assert len(list(tmp_path.glob("*.png"))) == len(list(tmp_path.glob("*.svg")))
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    endpoint = results.get("core", "endpoint", 1_000)
+    assert endpoint is not None
+    assert tables.seconds(endpoint.p50) in page
+    assert results.machine["kernel"] in page
+    assert results.versions["nft"].split()[1] in page
+
+
+def test_the_tables_tell_every_peer_and_every_case(results: Results) -> None:
+    text = tables.everything(results)
+
+    for peer in {one.peer for one in results.measurements}:
+        assert f"| {peer} | {tables.PEER_TITLES[peer]} |" in text
+    for title in ("Cold load", "Restart, nothing changed", "One endpoint changes"):
+        assert f"### {title}\n" in text
+    assert re.search(r"^\| core \| one endpoint changes \| 100 to 1,000 \| ", text, re.MULTILINE)
+    assert re.search(r"^\| core \| 100 x 10 \| [\d,]+ \| [\d.]+ µs ", text, re.MULTILINE)
+
+
+def test_what_did_not_finish_is_a_result(results: Results) -> None:
+    results.measurements += [
+        Measurement("nft-upstream", "cold", 10_000, 10, outcome="did not finish", reason="60 s"),
+        Measurement("nft-upstream", "cold", 100_000, 10, outcome="not tried"),
+    ]
+
+    row = next(
+        line
+        for line in tables.everything(results).splitlines()
+        if line.startswith("| nft-upstream") and "did not finish" in line
+    )
+
+    assert row.endswith("| did not finish | did not finish |")
+
+
+def test_a_peer_that_did_not_finish_counts_with_the_bound() -> None:
+    target = next(one for one in TARGETS if one.figure.peer == "nft-upstream")
+    core = Measurement("core", "cold", 10_000, 10, seconds=[0.3, 0.25])
+    upstream = Measurement("nft-upstream", "cold", 10_000, 10, outcome="did not finish")
+
+    assert target.ratio(Results("made-up", 60, [core, upstream])) == 240
+    assert target.ratio(Results("made-up", 60, [core])) is None
+
+
+def test_no_target_is_met_by_what_was_not_measured() -> None:
+    assert not any(verdict.met for verdict in verdicts(Results("made-up", 60, [])))
+
+
+@pytest.mark.parametrize(("target"), TARGETS, ids=lambda one: one.what)
+def test_a_target_holds_at_its_limit_and_not_beyond(target: object) -> None:
+    assert target in TARGETS
+    chosen = TARGETS[TARGETS.index(target)]
+    limit = chosen.at_most or chosen.at_least or 0
+    worse = limit * (1.01 if chosen.at_most else 0.99)
+
+    assert chosen.met(limit)
+    assert not chosen.met(worse)
+
+
+def test_growth_is_the_exponent_of_the_fit() -> None:
+    sizes = (100, 1_000, 10_000)
+
+    assert exponent([(n, 3e-6 * n**2) for n in sizes]) == pytest.approx(2)
+    assert exponent([(n, 7.0) for n in sizes]) == pytest.approx(0, abs=1e-9)
+    assert exponent([(100, 1.0)]) is None
+
+
+def test_percentiles_are_of_what_was_measured() -> None:
+    one = Measurement("core", "endpoint", 1, 1, seconds=[float(n) for n in range(200, 0, -1)])
+
+    assert (one.p50, one.p99) == (100.5, 198.0)
+
+
+def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path) -> None:
+    path = tmp_path / "some" / "results.json"
+    results.write(path)
+
+    assert Results.read(path) == results
+    path.write_text(path.read_text().replace(FORMAT, "another"))
+    with pytest.raises(ValueError, match="has no results in the format"):
+        Results.read(path)
+
+
+def test_results_of_another_machine_are_rows_beside(results: Results) -> None:
+    elsewhere = [
+        Measurement("ipvs", "cold", 5_000, 10, seconds=[0.1]),
+        Measurement("core", "cold", 100, 10, seconds=[9.0]),
+    ]
+    mine = results.get("core", "cold", 100)
+
+    merged = report.merged([results, Results("guest", 60, elsewhere)])
+
+    assert merged.get("ipvs", "cold", 5_000) is elsewhere[0]
+    assert merged.get("core", "cold", 100) is mine

@@ -1,0 +1,168 @@
+"""A run measures, bounds and counts."""
+
+import errno
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bench import sent
+from bench.plans import PLANS, Plan
+from bench.recording import fed
+from bench.results import DONE, FAILED, UNFINISHED, UNTRIED
+from bench.session import Spec, thinned
+from bench.suite import Suite
+from bench.targets import TARGETS
+
+pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
+
+COUNTS = {"restart": 1, "endpoint": 3, "service": 2, "rolling": 1}
+
+
+def test_a_run_measures_every_case() -> None:
+    told: list[str] = []
+    specs = [
+        Spec("core", 30, 2, counts=COUNTS),
+        Spec("core", 30, 2, counts={"traffic": 3}, traffic_seconds=0.2),
+    ]
+
+    results = Suite(Plan("made-up", 60, specs, specs[:1]), told.append).run()
+
+    assert told[0] == "[1/2] core, 30 x 2: cold, restart, endpoint, service, rolling"
+    assert {one.case: one.outcome for one in results.measurements} == dict.fromkeys(
+        ("cold", "restart", "endpoint", "service", "rolling", "connect", "connect-updating"), DONE
+    )
+    for case, count in {"cold": 1, **COUNTS}.items():
+        one = results.get("core", case, 30, 2)
+        assert one is not None
+        assert len(one.seconds) == count
+        assert one.cpu_seconds
+        assert one.peak_bytes
+        assert one.sent_bytes
+        assert one.messages
+    assert results.machine["cpus"] > 0
+    assert results.versions["nft"].startswith("nftables v")
+
+
+def test_what_takes_too_long_did_not_finish_and_larger_sizes_are_not_tried() -> None:
+    specs = [
+        Spec("nft-upstream", services, endpoints, counts={"endpoint": 2})
+        for services, endpoints in ((100, 10), (100, 20), (50, 20), (200, 10))
+    ]
+
+    # No process starts and ends in so little time.
+    results = Suite(Plan("made-up", 1e-4, specs), lambda _told: None).run()
+
+    outcomes = {(one.services, one.endpoints, one.case): one for one in results.measurements}
+    assert outcomes[100, 10, "cold"].outcome == UNFINISHED
+    assert outcomes[100, 10, "cold"].reason == "more than 0.0001 s"
+    assert outcomes[100, 10, "endpoint"].outcome == UNTRIED
+    assert outcomes[100, 20, "cold"].outcome == outcomes[200, 10, "cold"].outcome == UNTRIED
+    assert outcomes[200, 10, "cold"].reason == "did not finish with 100 x 10"
+    assert outcomes[50, 20, "cold"].outcome == UNFINISHED
+    assert not any(one.seconds for one in results.measurements)
+
+
+def test_a_peer_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    refusing = tmp_path / "nft"
+    refusing.write_text("#!/bin/sh\necho 'no such rule' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    spec = Spec("nft-upstream", 10, 1, counts={"endpoint": 1})
+    session = Suite(Plan("made-up", 60, [spec]), lambda _told: None)
+    session._session(spec)
+
+    cold, endpoint = session._found.values()
+    assert (cold.outcome, cold.reason) == (FAILED, "AssertionError: no such rule")
+    assert endpoint.outcome == UNTRIED
+
+
+def test_bytes_and_messages_are_those_of_the_transaction() -> None:
+    batch = fed(20, 2, "plain").plan_changes().to_batch()
+    count = offset = 0
+    while offset < len(batch):
+        (length,) = struct.unpack_from("=I", batch, offset)
+        offset += (length + 3) & ~3
+        count += 1
+
+    counted = sent.trace(Spec("kernel", 20, 2, counts={"endpoint": 1}), 60)
+
+    assert counted["cold"] == sent.Sent(len(batch), count)
+    assert counted["endpoint"].messages < 10
+
+
+def test_a_send_that_another_thread_interrupts_is_counted() -> None:
+    lines = (
+        '7 write(1, "{\\"begin\\": \\"endpoint\\"}\\n", 23) = 23',
+        "8 sendto(3, [[{nlmsg_len=20}, [{nlmsg_len=56}]], 76, 0, NULL, 0 <unfinished ...>",
+        "9 sendmsg(4, {msg_iov=[{iov_base=[{nlmsg_len=44}], iov_len=44}]} <unfinished ...>",
+        "9 <... sendmsg resumed>, 0) = 44",
+        '7 write(1, "{\\"case\\": \\"endpoint\\", \\"seconds\\": 1}\\n", 40) = 40',
+        "8 <... sendto resumed>) = 76",
+        "8 sendto(3, [{nlmsg_len=20}], 20, 0, NULL, 0) = 20",
+    )
+
+    assert sent.read(lines) == {"endpoint": sent.Sent(120, 3)}
+
+
+def test_the_minimal_sender_reports_what_the_kernel_refuses() -> None:
+    script = (
+        "from bench import cases\n"
+        "from bench.netfilter import Sender\n"
+        "from bench.recording import fed\n"
+        "proxier, sender = fed(5, 2, 'plain'), Sender()\n"
+        "proxier.apply(proxier.plan())\n"
+        "proxier.feed_event(cases.slice_event(1, 2, 7))\n"
+        "batch = proxier.plan_changes().to_batch()\n"
+        "sender.commit(batch)\n"
+        "try:\n"
+        "    sender.commit(batch)\n"  # what it deletes is gone
+        "except OSError as error:\n"
+        "    print(error.errno)\n"
+    )
+    completed = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent.parent,
+    )
+
+    assert completed.stdout == f"{errno.ENOENT}\n"
+
+
+def test_samples_are_thinned_by_rank() -> None:
+    samples = [float(n) for n in range(5_000)]
+
+    kept = thinned(samples)
+
+    assert len(kept) == 1_000
+    assert max(kept) == 4_999
+    assert sum(kept) / len(kept) == pytest.approx(2_500, rel=0.01)
+    assert thinned([1.0, 2.0]) == [2.0, 1.0]
+
+
+def test_the_quick_plan_measures_all_that_targets_need() -> None:
+    plan = PLANS["quick"]()
+    measured = {
+        (spec.peer, case, spec.services, spec.endpoints, spec.kind)
+        for spec in plan.specs
+        for case in ("cold", *spec.counts)
+    } | {("core", "flow", services, 1, "plain") for services in plan.flows}
+
+    for target in TARGETS:
+        for figure in (target.figure, target.against):
+            key = (figure.peer, figure.case, figure.services, figure.endpoints, figure.kind)
+            assert key in measured, target.what
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_plan_asks_no_peer_for_what_it_cannot_do(name: str) -> None:
+    from bench.peers import PEERS
+
+    for spec in (*PLANS[name]().specs, *PLANS[name]().traced):
+        assert {"cold", *spec.counts} <= PEERS[spec.peer].cases, json.dumps(spec.counts)
+        assert spec.kind == "plain" or PEERS[spec.peer].reads_mixed
