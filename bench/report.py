@@ -1,6 +1,7 @@
 """Writes a report of results: an HTML page that needs no other file, plots, and Markdown tables."""
 
 import html
+import re
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -40,16 +41,19 @@ def heading(results: Results) -> str:
     """Says where and with what the results were measured."""
     machine, versions = results.machine, results.versions
     memory = machine["memory_bytes"] / 2**30
-    listed = ", ".join(
-        f"{name} {said.removeprefix(f'{name} ').removeprefix('iptables ')}"
-        for name, said in versions.items()
-    )
+    listed = ", ".join(f"{name} {_number(said)}" for name, said in versions.items())
     return (
         f"{machine['cpus']} processors ({machine['cpu']}), {memory:.0f} GiB, "
-        f"Linux {machine['kernel']}, load {machine['load']:.1f} at the start; {listed}. "
+        f"Linux {_number(machine['kernel'])}, load {machine['load']:.1f} at the start; {listed}. "
         f"Plan `{results.plan}`, {results.took_seconds / 60:.0f} minutes; a step that takes more "
         f"than {results.bound:g} s did not finish."
     )
+
+
+def _number(version: str) -> str:
+    """Returns the number in what a program says of its version."""
+    found = re.search(r"\d+(\.\d+)+", version)
+    return found[0] if found else version
 
 
 def _page(results: Results, markdown: str, drawn: list[str]) -> str:
