@@ -19,6 +19,7 @@ __all__ = [
     "StaleFlows",
     "SyncFailure",
     "SyncReport",
+    "TrafficMeter",
     "__version__",
     "chain_names",
     "cleanup",
@@ -248,6 +249,23 @@ class StaleFlows:
         """
 
 @final
+class TrafficMeter:
+    """Reads how many connections Services and endpoints got, from elements with counters."""
+
+    def __new__(cls) -> Self:
+        """Connects to nothing yet."""
+
+    def read(self) -> str:
+        """Reads the counters, and tells what they counted since the last reading, as JSON.
+
+        `counting` and `silent`: how many elements count, and how many could but do not;
+        `services`: by `namespace/name`, `connections`, `refused` (packets that found no endpoint)
+        and `endpoints` (connections by `address:port`). All counts are 0 in the first reading.
+        What an element counted that is replaced between two readings is lost in part. Raises
+        `kpx.errors.ObserveFailed`.
+        """
+
+@final
 class Proxier:
     """Keeps the desired state of one node, and makes the kernel equal to it."""
 
@@ -259,7 +277,8 @@ class Proxier:
         `detect_local_mode` (`ClusterCIDR`, `NodeCIDR`, `BridgeInterface` or
         `InterfaceNamePrefix`); `detect_local_interface` (string, for the last two modes);
         `nodeport_addresses` (list of CIDR strings, or `["primary"]`);
-        `masquerade_all` (bool); `masquerade_bit` (0 to 31); `started_at` (seconds since the
+        `masquerade_all` (bool); `masquerade_bit` (0 to 31); `counters` (bool: elements count
+        connections); `started_at` (seconds since the
         epoch: `SyncReport.trigger_times` are collected, and older ones are left out).
 
         Raises `kpx.errors.ConfigurationInvalid`.

@@ -39,6 +39,8 @@ class Settings:
     nodeport_addresses: tuple[str, ...] = ()
     masquerade_all: bool | None = None
     masquerade_bit: int | None = None
+    counters: bool = False
+    """Whether connections are counted; each element then costs the kernel some memory more."""
 
     def __post_init__(self) -> None:
         """Refuses what this version cannot do.
@@ -64,6 +66,7 @@ class Settings:
             "nodeport_addresses": list(self.nodeport_addresses),
             "masquerade_all": self.masquerade_all,
             "masquerade_bit": self.masquerade_bit,
+            "counters": self.counters or None,
         }
         return json.dumps(
             {name: value for name, value in values.items() if value not in (None, [])}

@@ -8,6 +8,7 @@ __all__ = [
     "ClusterUnreadable",
     "CommitFailed",
     "ConfigurationInvalid",
+    "CountFailed",
     "DecodeFailed",
     "DemoFailed",
     "ExplainFailed",
@@ -87,6 +88,10 @@ class AgentRunning(KpxError):
 
 class ListenFailed(KpxError):
     """An address to serve names, health or metrics on cannot be listened on."""
+
+
+class CountFailed(KpxError):
+    """Connections cannot be counted: nothing is programmed, or not with counters."""
 
 
 class VerifyFailed(KpxError):

@@ -1,6 +1,7 @@
 """The commands."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from kpx.proxy_configuration import ProxyConfiguration
 from kpx.publication import publish_once
 from kpx.report import Output
 from kpx.sources import Loaded, Rejected, Source
+from kpx.traffic import Order
 
 __all__ = ["ExitCode", "app", "execute"]
 
@@ -274,6 +276,45 @@ def status(
     verification = libnftables.verify(proxier.dump, libnftables.listing) if verify else None
     write(proxier.status(), verification, output)
     return ExitCode.FAILED if verification and verification.differences else ExitCode.DONE
+
+
+@app.command(
+    epilog=_examples(
+        "kpx top", "kpx top --sort refused --no-endpoints", "kpx top -o json --count 0"
+    ),
+)
+def top(
+    interval: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, help="The time between two readings.")
+    ] = 1.0,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Stop after so many readings; 0 for never."
+            " Default: never in a table on a terminal, else 1.",
+        ),
+    ] = None,
+    sort: Annotated[Order, typer.Option(help="What Services are sorted by.")] = Order.CONNECTIONS,
+    endpoints: Annotated[bool, typer.Option(help="Show each endpoint below its Service.")] = True,
+    output: Annotated[
+        DataOutput,
+        typer.Option("--output", "-o", help="A table, or one JSON object a line and reading."),
+    ] = DataOutput.TEXT,
+) -> int:
+    """Show how many connections Services and endpoints get, from the kernel's counters.
+
+    The node must be programmed with --counters. Needs no agent; ends with Ctrl-C.
+    """
+    from kpx._core import TrafficMeter
+    from kpx.cli.top import write
+    from kpx.traffic import rates
+
+    with suppress(KeyboardInterrupt):
+        readings = rates(TrafficMeter(), interval)
+        write(readings, output, sort, with_endpoints=endpoints, count=count)
+    return ExitCode.DONE
 
 
 @app.command(epilog=_examples("kpx check", "kpx check -o json"))

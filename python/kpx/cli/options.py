@@ -113,6 +113,9 @@ class NodeOptions:
     masquerade_all: Annotated[
         bool | None, typer.Option(help="Masquerade everything that uses a ClusterIP.")
     ] = None
+    counters: Annotated[
+        bool, typer.Option("--counters", help="Count connections in the kernel, for `kpx top`.")
+    ] = False
     config: Annotated[
         Path | None,
         typer.Option(
@@ -146,6 +149,7 @@ class NodeOptions:
             nodeport_addresses=_split(self.nodeport_addresses) or configuration.nodeport_addresses,
             masquerade_all=masquerade_all,
             masquerade_bit=configuration.masquerade_bit,
+            counters=self.counters,
         )
 
     def _detect_local_interface(self, configuration: ProxyConfiguration) -> str | None:

@@ -53,6 +53,32 @@ impl<T: Transport> Client<T> {
         Err(ObserveError::Unsteady { attempts: ATTEMPTS })
     }
 
+    /// Visits the elements of a set as they are found: while others write, one may be left out or
+    /// come twice. Enough to read counters; a set that does not exist has no elements.
+    pub fn visit_elements(
+        &mut self,
+        set: &Set,
+        mut visit: impl FnMut(Element),
+    ) -> Result<(), ObserveError> {
+        let family = set.table.family as u8;
+        let _ = self.list(
+            NFT_MSG_GETSETELEM,
+            family,
+            "elements",
+            |writer| set.emit_reference(writer),
+            |entry| {
+                let attributes = message::attributes(entry);
+                for entry in attributes.get(NFTA_SET_ELEM_LIST_ELEMENTS)?.nested() {
+                    if let Some(Entry::Element(element)) = Entry::parse(&entry.nested()) {
+                        visit(element);
+                    }
+                }
+                Some(())
+            },
+        )?;
+        Ok(())
+    }
+
     /// The names of all tables of all families, those kpx does not know among them.
     pub fn table_names(&mut self) -> Result<BTreeSet<Name>, ObserveError> {
         self.names(NFT_MSG_GETTABLE, "tables", |attributes| {

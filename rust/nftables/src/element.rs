@@ -4,8 +4,9 @@ use std::time::Duration;
 use kpx_netlink::{Attributes, Writer};
 use smallvec::SmallVec;
 
+use crate::expression::Counter;
 use crate::message::NFTA_LIST_ELEM;
-use crate::{Name, Set, Verdict, comment, data, set};
+use crate::{Expression, Name, Set, Verdict, comment, data, set};
 
 /// The bytes of a key or a value, as they stand in the kernel's registers. 32 bytes are kept
 /// inline: enough for every IPv4 key and for the IPv6 key of an endpoint.
@@ -36,6 +37,9 @@ pub struct Element {
     pub comment: Option<Name>,
     /// The element's own timeout, where it differs from the set's default.
     pub timeout: Option<Duration>,
+    /// Counts the packets that find the element. The kernel takes one whether or not the set asks
+    /// for it of each element; `nft` only loads what the set asks for.
+    pub counter: Option<Counter>,
 }
 
 impl Element {
@@ -47,6 +51,7 @@ impl Element {
             data,
             comment: None,
             timeout: None,
+            counter: None,
         }
     }
 }
@@ -57,6 +62,7 @@ const NFTA_SET_ELEM_DATA: u16 = 2;
 const NFTA_SET_ELEM_FLAGS: u16 = 3;
 const NFTA_SET_ELEM_TIMEOUT: u16 = 4;
 const NFTA_SET_ELEM_USERDATA: u16 = 6;
+const NFTA_SET_ELEM_EXPR: u16 = 7;
 const NFTA_SET_ELEM_KEY_END: u16 = 10;
 
 /// `uapi/linux/netfilter/nf_tables.h`, `enum nft_set_elem_flags`.
@@ -90,6 +96,11 @@ impl Element {
         }
         if let Some(comment) = &self.comment {
             comment::emit(writer, NFTA_SET_ELEM_USERDATA, comment);
+        }
+        if let Some(counter) = self.counter {
+            let nest = writer.open(NFTA_SET_ELEM_EXPR);
+            Expression::Counter(counter).emit(writer);
+            writer.close(nest);
         }
         writer.close(entry);
         self.emit_interval_end(writer, set);
@@ -136,6 +147,7 @@ impl Entry {
         let mut flags = 0;
         let mut timeout = None;
         let mut text = None;
+        let mut counter = None;
         for attribute in attributes.clone() {
             match attribute.kind {
                 NFTA_SET_ELEM_KEY => key = data::value(attribute),
@@ -149,6 +161,12 @@ impl Entry {
                 NFTA_SET_ELEM_FLAGS => flags = attribute.as_be32()?,
                 NFTA_SET_ELEM_TIMEOUT => timeout = set::milliseconds(attribute),
                 NFTA_SET_ELEM_USERDATA => text = comment::parse(attribute),
+                NFTA_SET_ELEM_EXPR => {
+                    if let Some(Expression::Counter(found)) = Expression::parse(&attribute.nested())
+                    {
+                        counter = Some(found);
+                    }
+                }
                 _ => {}
             }
         }
@@ -165,6 +183,7 @@ impl Entry {
             data: value,
             comment: text,
             timeout,
+            counter,
         }))
     }
 }

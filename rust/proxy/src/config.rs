@@ -33,6 +33,9 @@ pub struct Config {
     /// Whether connections to cluster IPs are masqueraded whatever their source.
     #[serde(default)]
     pub masquerade_all: bool,
+    /// Whether elements count the connections of each frontend and endpoint.
+    #[serde(default)]
+    pub counters: bool,
     /// When the proxier was started, in seconds since the epoch: changes of endpoints that are
     /// older do not count as programmed by it. `None` if nobody asks how long changes took.
     #[serde(default)]

@@ -21,6 +21,7 @@ mod proxier;
 mod rejection;
 pub mod state;
 pub mod topology;
+pub mod traffic;
 
 pub use config::{Config, ConfigError};
 pub use dataplane::{CommitFailure, Dataplane};

@@ -212,6 +212,7 @@ impl<D: Dataplane> Proxier<D> {
             skeletons: &self.skeletons,
             held: &self.held,
             withheld: &self.withheld,
+            counters: self.config.counters,
         };
         let plan = if self.compare_all {
             planner.plan_all()

@@ -12,6 +12,7 @@ mod kernel;
 mod plan;
 mod proxier;
 mod report;
+mod traffic;
 
 use pyo3::prelude::*;
 
@@ -34,6 +35,8 @@ mod _core {
     use crate::report::{
         PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncFailure, PySyncReport,
     };
+    #[pymodule_export]
+    use crate::traffic::PyTrafficMeter;
     #[pymodule_export]
     #[expect(
         non_upper_case_globals,

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::value::{write_comment, write_duration, write_fields};
+use crate::expression::Counter;
 use crate::{Data, Element, Set, SetKind};
 
 /// An element with the set that says how to read it; made by [`Set::display_element`].
@@ -45,6 +46,9 @@ impl Display for DisplayElement<'_> {
         if let Some(timeout) = element.timeout {
             f.write_str(" timeout ")?;
             write_duration(f, timeout)?;
+        }
+        if let Some(Counter { packets, bytes }) = element.counter {
+            write!(f, " counter packets {packets} bytes {bytes}")?;
         }
         write_comment(f, element.comment.as_deref())?;
         match (&element.data, &set.kind) {

@@ -1,5 +1,7 @@
 //! `counter`: count packets.
 
+use std::hash::{Hash, Hasher};
+
 use kpx_netlink::{Attributes, Writer};
 
 /// Counts the packets and bytes that reach it. Two counters are equal whatever they counted.
@@ -18,6 +20,10 @@ impl PartialEq for Counter {
 }
 
 impl Eq for Counter {}
+
+impl Hash for Counter {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
 
 /// `uapi/linux/netfilter/nf_tables.h`, `enum nft_counter_attributes`.
 const NFTA_COUNTER_BYTES: u16 = 1;

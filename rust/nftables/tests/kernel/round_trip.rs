@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
+use kpx_nftables::expression::Counter;
 use kpx_nftables::{
-    ChainContents, Expression, Family, Object, Rule, Ruleset, SetContents, Table, TableContents,
-    Transaction, Verb, next_generation,
+    ChainContents, Data, Element, Expression, Family, Object, Rule, Ruleset, SetContents, Table,
+    TableContents, Transaction, Verb, Verdict, next_generation,
 };
 
 use crate::namespace::{in_namespace, nft};
-use crate::samples;
+use crate::samples::{self, add};
 
 /// The tables a transaction makes that only adds, and adds nothing twice.
 fn tables(transaction: &Transaction) -> BTreeMap<Table, TableContents> {
@@ -55,6 +58,44 @@ fn every_object_reads_back_equal() {
         let ruleset = client.dump("kpx").unwrap();
         assert_eq!(ruleset.generation, next_generation(before));
         assert_same(&ruleset.tables, &tables(&transaction));
+    });
+}
+
+/// The sets ask for no counters: each element has its own, or none.
+#[test]
+fn elements_have_counters_of_their_own() {
+    in_namespace(|mut client| {
+        let mut transaction = Transaction::new();
+        for family in Family::ALL {
+            add(&mut transaction, Object::Table(samples::table(family)));
+            let chain = samples::chain(family, "lb-2", None);
+            add(&mut transaction, Object::Chain(chain));
+            let goto = Data::Verdict(Verdict::Goto("lb-2".into()));
+            let verdict = Element::new(samples::service_key(family, 1), goto);
+            for (set, element) in [
+                (samples::service_ips(family), verdict),
+                (samples::endpoints(family), samples::endpoint(family, 1, 0)),
+            ] {
+                let set = Arc::new(set);
+                add(&mut transaction, Object::Set(Arc::clone(&set)));
+                let mut other = element.clone();
+                other.key[0] ^= 1;
+                let counting = Element {
+                    counter: Some(Counter::default()),
+                    comment: Some("default/web:http".into()),
+                    ..element
+                };
+                let members = vec![counting, other];
+                add(&mut transaction, samples::elements(&set, members));
+            }
+        }
+        client.commit(&transaction, None).unwrap();
+        let ruleset = client.dump("kpx").unwrap();
+        assert_same(&ruleset.tables, &tables(&transaction));
+        let listed = nft(&["list", "ruleset"], "");
+        let counting = "80 counter packets 0 bytes 0 comment \"default/web:http\" : goto lb-2";
+        assert_eq!(listed.matches(counting).count(), 2, "{listed}");
+        assert_eq!(listed.matches("counter").count(), 4, "{listed}");
     });
 }
 

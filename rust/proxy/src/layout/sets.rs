@@ -208,6 +208,21 @@ impl SetId {
         )
     }
 
+    /// Whether elements count the connections that find them, if anything does: where an endpoint
+    /// is chosen, or the connection refused.
+    pub const fn is_counted(self) -> bool {
+        matches!(
+            self,
+            Self::ServiceIps
+                | Self::ServiceNodePorts
+                | Self::NoEndpointServices
+                | Self::NoEndpointNodePorts
+        ) || matches!(
+            self.shape(),
+            SetShape::Endpoints | SetShape::StickyEndpoints
+        )
+    }
+
     fn definition(self, family: Family) -> Set {
         let address = DataType::address(family);
         let shape = self.shape();

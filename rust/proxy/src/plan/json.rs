@@ -24,7 +24,7 @@ impl Serialize for EndpointSlots {
 
 impl Serialize for FrontendElements {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut state = serializer.serialize_struct("FrontendElements", 6)?;
+        let mut state = serializer.serialize_struct("FrontendElements", 7)?;
         let name = |balancer: crate::layout::Balancer| balancer.name();
         state.serialize_field("chain", &self.dispatch.map(name))?;
         state.serialize_field("refusal", &self.refusal.map(|refusal| refusal.to_string()))?;
@@ -33,6 +33,7 @@ impl Serialize for FrontendElements {
         state.serialize_field("localEndpoints", &self.local_endpoints)?;
         let ranges = self.firewalled.then_some(&self.source_ranges);
         state.serialize_field("sourceRanges", &ranges)?;
+        state.serialize_field("counters", &self.counting.on)?;
         state.end()
     }
 }

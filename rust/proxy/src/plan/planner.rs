@@ -11,7 +11,7 @@ use crate::desired::{Desired, FrontendSpec};
 use crate::frontend::{FrontendKey, Location};
 use crate::hash::{HashMap, HashSet};
 use crate::layout::{Balancer, Member, SetTable, Skeleton};
-use crate::programmed::{FrontendElements, Programmed, ProgrammedTable};
+use crate::programmed::{Counting, FrontendElements, Programmed, ProgrammedTable};
 
 /// What planning needs to know.
 pub(crate) struct Planner<'a> {
@@ -28,6 +28,8 @@ pub(crate) struct Planner<'a> {
     /// The Services whose wishes do not count for now: what is programmed for them stays, and
     /// nothing is added.
     pub(crate) withheld: &'a HashSet<NamespacedName>,
+    /// Whether elements count connections.
+    pub(crate) counters: bool,
 }
 
 impl Planner<'_> {
@@ -133,7 +135,10 @@ impl Planner<'_> {
             return FrontendElements::default();
         };
         let before = self.programmed.frontends.get(&key);
-        let after = spec.settle(&key, before);
+        let after = FrontendElements {
+            counting: Counting::all(self.counters),
+            ..spec.settle(&key, before)
+        };
         let before = before.filter(|_| !remade.contains(&key.family()));
         if before != Some(&after) {
             let before = before.cloned().unwrap_or_default();

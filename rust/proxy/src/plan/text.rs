@@ -183,6 +183,10 @@ impl Display for FrontendChange {
                 write_difference(formatter, "", &before.endpoints, &after.endpoints)?;
                 let (before_local, after_local) = (&before.local_endpoints, &after.local_endpoints);
                 write_difference(formatter, " on this node", before_local, after_local)?;
+                if before.counting != after.counting {
+                    let counters = if after.counting.on { "on" } else { "off" };
+                    write!(formatter, " counters {counters}")?;
+                }
                 if before.source_ranges != after.source_ranges {
                     formatter.write_str(" source ranges")?;
                 }

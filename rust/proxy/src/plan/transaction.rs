@@ -1,5 +1,8 @@
 //! Turns a plan into the transaction that carries it out.
 
+use std::hash::Hash;
+
+use kpx_nftables::expression::Counter;
 use kpx_nftables::{
     Bytes, Chain, Data, Element, Elements, Family, Name, Object, Table, Transaction,
     TransactionError, Verb, Verdict,
@@ -12,7 +15,7 @@ use crate::layout::{
     encode_slot, encode_slot_key,
 };
 use crate::names::chain;
-use crate::programmed::{EndpointSlots, FrontendElements, Refusal, SlotChange};
+use crate::programmed::{EndpointSlots, FrontendElements, Refusal, SlotChange, Slots};
 
 impl Plan {
     /// The transaction that carries out all but the pruning.
@@ -194,7 +197,12 @@ impl ElementChanges {
         } else {
             &ADDRESS_SETS
         };
-        let table = self.of(key.family());
+        let table = &mut FrontendTable {
+            changes: self.of(key.family()),
+            counts: after.counting.on,
+            // An element begins or ends to count only by being made anew.
+            recounts: before.counting != after.counting,
+        };
         let verdicts = |elements: &FrontendElements| {
             [
                 (sets.dispatch, elements.dispatch.map(balancer_verdict)),
@@ -225,7 +233,9 @@ impl ElementChanges {
         );
         if before.firewalled != after.firewalled {
             let element = Element::new(encode_key(key), Data::None);
-            table.push(SetId::FirewallIps, after.firewalled, element);
+            table
+                .changes
+                .push(SetId::FirewallIps, after.firewalled, element);
         }
         let ranges = [
             (false, &before.source_ranges, &after.source_ranges),
@@ -238,7 +248,7 @@ impl ElementChanges {
                     key_end: Some(last),
                     ..Element::new(first, Data::None)
                 };
-                table.push(SetId::SourceRanges, present, element);
+                table.changes.push(SetId::SourceRanges, present, element);
             }
         }
     }
@@ -263,6 +273,32 @@ impl ElementChanges {
     }
 }
 
+/// The changes to a table that come from one frontend.
+struct FrontendTable<'a> {
+    changes: &'a mut TableChanges,
+    /// Whether elements that come count.
+    counts: bool,
+    /// Whether elements that may count are made anew even if they stay as they are.
+    recounts: bool,
+}
+
+impl FrontendTable<'_> {
+    fn delete(&mut self, set: SetId, element: Element) {
+        self.changes.push(set, false, element);
+    }
+
+    fn add(&mut self, set: SetId, mut element: Element) {
+        if self.counts && set.is_counted() {
+            element.counter = Some(Counter::default());
+        }
+        self.changes.push(set, true, element);
+    }
+
+    fn remakes(&self, set: SetId) -> bool {
+        self.recounts && set.is_counted()
+    }
+}
+
 fn balancer_verdict(balancer: Balancer) -> Verdict {
     Verdict::Goto(balancer.name())
 }
@@ -276,13 +312,13 @@ fn refusal_verdict(refusal: Refusal) -> Verdict {
 
 /// Replaces a verdict element where the verdict or the owner in its comment changes.
 fn push_verdict(
-    table: &mut TableChanges,
+    table: &mut FrontendTable<'_>,
     set: SetId,
     key: &FrontendKey,
     (owner_before, was): (&Name, Option<Verdict>),
     (owner_after, will_be): (&Name, Option<Verdict>),
 ) {
-    if was == will_be && owner_before == owner_after {
+    if was == will_be && owner_before == owner_after && !table.remakes(set) {
         return;
     }
     let element = |verdict, owner: &Name| Element {
@@ -290,15 +326,15 @@ fn push_verdict(
         ..Element::new(encode_key(key), Data::Verdict(verdict))
     };
     if let Some(verdict) = was {
-        table.push(set, false, element(verdict, owner_before));
+        table.delete(set, element(verdict, owner_before));
     }
     if let Some(verdict) = will_be {
-        table.push(set, true, element(verdict, owner_after));
+        table.add(set, element(verdict, owner_after));
     }
 }
 
 fn push_endpoints(
-    table: &mut TableChanges,
+    table: &mut FrontendTable<'_>,
     sets: &EndpointSets,
     key: &FrontendKey,
     before: &EndpointSlots,
@@ -309,14 +345,14 @@ fn push_endpoints(
         table,
         sets.balanced,
         key,
-        before.balanced.changes(&after.balanced),
+        (&before.balanced, &after.balanced),
         endpoint,
     );
     push_slots(
         table,
         sets.sticky,
         key,
-        before.sticky.changes(&after.sticky),
+        (&before.sticky, &after.sticky),
         endpoint,
     );
     let slot = |slot: &u32| encode_slot(*slot);
@@ -324,19 +360,28 @@ fn push_endpoints(
         table,
         sets.numbers,
         key,
-        before.numbers.changes(&after.numbers),
+        (&before.numbers, &after.numbers),
         slot,
     );
 }
 
-fn push_slots<T>(
-    table: &mut TableChanges,
+fn push_slots<T: Copy + Eq + Hash>(
+    table: &mut FrontendTable<'_>,
     set: SetId,
     key: &FrontendKey,
-    changes: impl Iterator<Item = SlotChange<T>>,
+    (before, after): (&Slots<T>, &Slots<T>),
     encode: impl Fn(&T) -> Bytes,
 ) {
-    for change in changes {
+    let none = Slots::default();
+    let steps = if table.remakes(set) {
+        [(before, &none), (&none, after)]
+    } else {
+        [(before, after), (&none, &none)]
+    };
+    for change in steps
+        .into_iter()
+        .flat_map(|(before, after)| before.changes(after))
+    {
         let (slot, is_deleted, value) = match change {
             SlotChange::Add(slot, value) => (slot, false, Some(value)),
             SlotChange::Replace(slot, value) => (slot, true, Some(value)),
@@ -344,14 +389,10 @@ fn push_slots<T>(
         };
         let slot_key = encode_slot_key(key, slot);
         if is_deleted {
-            table.push(set, false, Element::new(slot_key.clone(), Data::None));
+            table.delete(set, Element::new(slot_key.clone(), Data::None));
         }
         if let Some(value) = value {
-            table.push(
-                set,
-                true,
-                Element::new(slot_key, Data::Value(encode(&value))),
-            );
+            table.add(set, Element::new(slot_key, Data::Value(encode(&value))));
         }
     }
 }

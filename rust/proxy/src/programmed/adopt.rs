@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kpx_nftables::{Data, Element, Family, Ruleset, Set, SetContents, TableContents, Verdict};
 
-use super::{EndpointSlots, FrontendElements, Programmed, ProgrammedTable, Refusal, Slots, Stray};
+use super::{
+    Counting, EndpointSlots, FrontendElements, Programmed, ProgrammedTable, Refusal, Slots, Stray,
+};
 use crate::frontend::{Destination, FrontendKey};
 use crate::hash::HashMap;
 use crate::layout::{
@@ -51,8 +53,12 @@ impl Programmed {
     }
 }
 
-/// The endpoints found for a frontend, by slot.
-type FoundSlots = Vec<(u32, Destination)>;
+/// The endpoints found for a frontend, by slot, and whether their elements count.
+#[derive(Default)]
+struct FoundSlots {
+    slots: Vec<(u32, Destination)>,
+    counting: Counting,
+}
 
 struct Adopter<'a> {
     family: Family,
@@ -122,6 +128,9 @@ impl Adopter<'_> {
         } else if frontend.owner != owner {
             return None;
         }
+        if id.is_counted() {
+            frontend.counting = frontend.counting.and(counting(element));
+        }
         frontend.dispatch = frontend.dispatch.or(dispatch);
         frontend.refusal = frontend.refusal.or(refusal);
         frontend.short_circuit = frontend.short_circuit.or(short_circuit);
@@ -134,10 +143,9 @@ impl Adopter<'_> {
             return None;
         };
         let destination = decode_destination(self.family, value)?;
-        self.slots
-            .entry((id, key))
-            .or_default()
-            .push((slot, destination));
+        let found = self.slots.entry((id, key)).or_default();
+        found.slots.push((slot, destination));
+        found.counting = found.counting.and(counting(element));
         Some(())
     }
 
@@ -157,11 +165,14 @@ impl Adopter<'_> {
     /// Gives the slots found to their frontends, when all of them are known.
     fn adopt_slots(&mut self, sets: &SetTable) {
         for ((id, key), found) in std::mem::take(&mut self.slots) {
-            let (slots, strays) = Slots::observed(found);
+            let FoundSlots { slots, counting } = found;
+            let (slots, strays) = Slots::observed(slots);
             self.push_strays(sets.get(self.family, id), &key, strays);
             if slots.is_empty() {
                 continue;
             }
+            let frontend = self.frontend(key);
+            frontend.counting = frontend.counting.and(counting);
             let lists = self.endpoint_slots(id, key);
             match id.shape() {
                 SetShape::StickyEndpoints => lists.sticky = slots,
@@ -210,4 +221,8 @@ impl Adopter<'_> {
         ranges.insert(position, range);
         Some(())
     }
+}
+
+fn counting(element: &Element) -> Counting {
+    Counting::all(element.counter.is_some())
 }

@@ -26,6 +26,32 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Whether the elements of a frontend that may count connections do; both, if some do and others do
+/// not. Neither, if there are no such elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counting {
+    /// There are elements that count.
+    pub on: bool,
+    /// There are elements that do not.
+    pub off: bool,
+}
+
+impl Counting {
+    /// All elements count, or none.
+    pub const fn all(on: bool) -> Self {
+        Self { on, off: !on }
+    }
+
+    /// What holds of these elements and others together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            on: self.on || other.on,
+            off: self.off || other.off,
+        }
+    }
+}
+
 /// What the maps hold for one frontend: the same form for what is desired, what is planned and
 /// what the kernel holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +72,8 @@ pub struct FrontendElements {
     pub firewalled: bool,
     /// The sources allowed, sorted and disjoint.
     pub source_ranges: Vec<IpNet>,
+    /// Whether the elements count connections.
+    pub counting: Counting,
 }
 
 impl FrontendElements {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kpx_nftables::{ChainContents, Element, Family, Name, Set};
 
-pub use frontend::{FrontendElements, Refusal};
+pub use frontend::{Counting, FrontendElements, Refusal};
 pub use slots::{EndpointSlots, SlotChange, Slots};
 
 use crate::frontend::FrontendKey;

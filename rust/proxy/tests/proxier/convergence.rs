@@ -33,6 +33,8 @@ enum Step {
         is_noticed: bool,
     },
     Restart,
+    /// The proxier starts anew, with counters if it had none, without if it had.
+    Recount,
     /// The kernel refuses Services, and the commit after the first few goes wrong.
     Refuse {
         services: Vec<u8>,
@@ -67,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (proptest::collection::vec(edit(), 1..4), any::<bool>())
             .prop_map(|(edits, is_noticed)| Step::Drift { edits, is_noticed }),
         1 => Just(Step::Restart),
+        1 => Just(Step::Recount),
         3 => refuse.prop_map(|(services, is_named, full, fault)| {
             Step::Refuse { services, is_named, full, fault }
         }),
@@ -99,6 +102,11 @@ fn take<K: Kernel>(harness: &mut Harness<K>, step: &Step) {
         } => fail(harness, *extent, *passing, *fault),
         Step::Drift { edits, is_noticed } => drift(harness, edits, *is_noticed),
         Step::Restart => restart(harness),
+        Step::Recount => {
+            harness.sync(Extent::All);
+            harness.toggle_counters();
+            harness.sync(Extent::Changes);
+        }
         Step::Refuse {
             services,
             is_named,

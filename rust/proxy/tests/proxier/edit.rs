@@ -1,11 +1,12 @@
 //! What somebody else may do to the table: each edit is a transaction that a kernel takes or refuses.
 
-use kpx_nftables::expression::Immediate;
+use kpx_nftables::expression::{Counter, Immediate};
 use kpx_nftables::{
     BaseChain, Bytes, Chain, ChainContents, ChainKind, Data, DataType, Element, Elements,
     Expression, Hook, Name, Object, Rule, Ruleset, Set, SetContents, Table, TableContents,
     Transaction, Verb, Verdict,
 };
+use kpx_proxy::layout::SetId;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -16,6 +17,8 @@ pub(crate) enum EditKind {
     ChangeData,
     ChangeComment,
     DropComment,
+    /// Lets an element count that did not, or no longer count.
+    ToggleCounter,
     /// Adds an element that differs from one that is there in one byte of its key.
     AddElement,
     FlushChain,
@@ -34,11 +37,12 @@ pub(crate) enum EditKind {
 }
 
 impl EditKind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::DeleteElement,
         Self::ChangeData,
         Self::ChangeComment,
         Self::DropComment,
+        Self::ToggleCounter,
         Self::AddElement,
         Self::FlushChain,
         Self::FlushSet,
@@ -68,7 +72,7 @@ pub(crate) struct Edit {
 /// Any edit. Half of them are to elements, of which there are most.
 pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     edit_of(prop_oneof![
-        select(EditKind::ALL[..5].to_vec()),
+        select(EditKind::ALL[..6].to_vec()),
         select(EditKind::ALL.to_vec())
     ])
 }
@@ -120,6 +124,21 @@ impl Edit {
                 let comment = is_changed.then(|| Name::new_static("default/other:http"));
                 let element = Element {
                     comment,
+                    ..element.clone()
+                };
+                steps.element(Verb::Add, set, element);
+            }
+            EditKind::ToggleCounter => {
+                let sets = contents.sets.values();
+                let counted = sets.filter(|set| is_counted(&set.set) && !set.elements.is_empty());
+                let set = pick(self.object, counted)?;
+                let mut elements: Vec<_> = set.elements.values().collect();
+                elements.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+                let element = pick(self.element, elements.into_iter())?;
+                steps.element(Verb::Delete, set, element.clone());
+                let counter = element.counter.is_none().then(Counter::default);
+                let element = Element {
+                    counter,
                     ..element.clone()
                 };
                 steps.element(Verb::Add, set, element);
@@ -257,6 +276,12 @@ impl Edit {
         bytes[position] ^= self.bits;
         bytes
     }
+}
+
+fn is_counted(set: &Set) -> bool {
+    SetId::ALL
+        .iter()
+        .any(|id| id.name() == set.name && id.is_counted())
 }
 
 fn pick<T>(index: Index, candidates: impl Iterator<Item = T>) -> Option<T> {

@@ -66,6 +66,28 @@ impl<K: Kernel> Harness<K> {
         self.proxier.feed(self.model.list().as_bytes()).unwrap();
     }
 
+    /// Starts the proxier anew, with counters if it had none, and without them if it had. What is
+    /// programmed stays but for them.
+    pub(crate) fn toggle_counters(&mut self) {
+        self.config.counters = !self.config.counters;
+        let survives = self.model.survives_restart();
+        self.restart();
+        if !survives {
+            return;
+        }
+        let plan = self.plan(Extent::Changes);
+        for change in &plan.frontends {
+            assert_ne!(change.before.counting, change.after.counting, "{change}");
+            let counting = change.after.counting;
+            let before = FrontendElements {
+                counting,
+                ..change.before.clone()
+            };
+            assert_eq!(before, change.after, "only whether it counts changes");
+        }
+        assert_eq!(plan.definitions, [], "no chain and no set is made anew");
+    }
+
     pub(crate) fn plan(&mut self, extent: Extent) -> Plan {
         match extent {
             Extent::Changes => self.proxier.plan(),
