@@ -66,6 +66,14 @@ def top(cluster: Cluster) -> Iterator[Top]:
             process.communicate(timeout=10 * PATIENCE)
 
 
+@pytest.fixture(scope="module")
+def counting(programmed: Cluster) -> Iterator[Cluster]:
+    """The cluster with counters, until the tests that program it anew."""
+    programmed.sync(manifest(programmed), "--counters")
+    yield programmed
+    programmed.sync(manifest(programmed))
+
+
 def endpoint(cluster: Cluster, pod: str, version: int) -> str:
     address = cluster.pods[pod].addresses[version]
     return f"{address}:{TARGET_PORT}" if version == 4 else f"[{address}]:{TARGET_PORT}"
@@ -81,29 +89,26 @@ def elements(cluster: Cluster) -> list[str]:
 @pytest.mark.parametrize("kind", ["cluster", "node-port"])
 @pytest.mark.parametrize("name", ["web", "sticky", "external-local"])
 def test_each_connection_is_counted_once(
-    programmed: Cluster, reprogram: Reprogram, name: str, kind: Kind, version: int
+    counting: Cluster, name: str, kind: Kind, version: int
 ) -> None:
-    reprogram(options=COUNTERS)
     service = SERVICES[name]
 
-    with top(programmed) as counted:
+    with top(counting) as counted:
         attempts = connect(
-            programmed.client, "tcp", *service.target(kind, version, programmed), count=40
+            counting.client, "tcp", *service.target(kind, version, counting), count=40
         )
         counted.read_until(f"default/{name}", 40)
 
     assert attempts.outcomes == {"answer": 40}
     assert +counted.connections == {f"default/{name}": 40}
-    expected = {endpoint(programmed, pod, version): n for pod, n in attempts.pods.items()}
+    expected = {endpoint(counting, pod, version): n for pod, n in attempts.pods.items()}
     assert +counted.endpoints[f"default/{name}"] == expected
 
 
-def test_refusals_are_counted(programmed: Cluster, reprogram: Reprogram) -> None:
-    reprogram(options=COUNTERS)
-
-    with top(programmed) as counted:
+def test_refusals_are_counted(counting: Cluster) -> None:
+    with top(counting) as counted:
         address = SERVICES["empty"].address("cluster", 4)
-        attempts = connect(programmed.client, "tcp", address, SERVICE_PORT, count=5)
+        attempts = connect(counting.client, "tcp", address, SERVICE_PORT, count=5)
         for _ in range(READINGS):
             if counted.refused > 4.9:
                 break
@@ -112,6 +117,17 @@ def test_refusals_are_counted(programmed: Cluster, reprogram: Reprogram) -> None
     assert attempts.outcomes == {"unreachable": 5}
     assert counted.refused == pytest.approx(5, abs=0.1)
     assert not +counted.connections
+
+
+def test_a_table_fits_80_columns(counting: Cluster) -> None:
+    lines = counting.kpx("top", "--interval=0.1").stdout.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["SERVICE", "CONN/S", "REFUSED/S", "ENDPOINTS"]
+    assert [line.split()[0] for line in lines[2:] if line.startswith("default/")] == sorted(
+        f"default/{name}" for name in SERVICES
+    )
+    assert any(line.split() == ["default/web", "0.0", "0.0", "10"] for line in lines)
 
 
 def test_counts_survive_a_change_of_endpoints(programmed: Cluster, reprogram: Reprogram) -> None:
@@ -179,16 +195,3 @@ def test_top_says_that_counters_are_off(programmed: Cluster) -> None:
         "error: what is programmed does not count connections",
         "hint: program the node with `--counters`, such as `kpx run --counters`",
     ]
-
-
-def test_a_table_fits_a_terminal_of_80_columns(programmed: Cluster, reprogram: Reprogram) -> None:
-    reprogram(options=COUNTERS)
-
-    lines = programmed.kpx("top", "--interval=0.1").stdout.splitlines()
-
-    assert max(map(len, lines)) <= 80
-    assert lines[1].split() == ["SERVICE", "CONN/S", "REFUSED/S", "ENDPOINTS"]
-    assert [line.split()[0] for line in lines[2:] if line.startswith("default/")] == sorted(
-        f"default/{name}" for name in SERVICES
-    )
-    assert any(line.split() == ["default/web", "0.0", "0.0", "10"] for line in lines)
