@@ -16,7 +16,7 @@ from kubernetes.client import Configuration
 
 from fakes.apiserver import EVENTS, NODES, SERVICES, ApiServer, Refusal, write_kubeconfig
 from kpx.agent import events
-from kpx.agent.pipeline import Omission
+from kpx.agent.omission import Omission
 from kpx.kube import Client, EventRecorder
 from nodes import Node
 from objects import node as node_object

@@ -1,5 +1,6 @@
 """The pipeline over a core that does as it is told, with a clock that stands still."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -7,7 +8,9 @@ from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
 from kpx.agent.cadence import Cadence
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
-from kpx.agent.pipeline import Omission, Pipeline
+from kpx.agent.omission import Omission
+from kpx.agent.pipeline import Pipeline
+from kpx.agent.status import Status
 from kpx.errors import CommitFailed
 
 
@@ -69,11 +72,13 @@ class Rig:
     def __init__(self) -> None:
         self.now = 100.0
         self.health = Health(60, clock=lambda: self.now)
+        self.status = Status("node", self.health, clock=lambda: self.now)
         self.told: list[Omission] = []
         self.pipeline = Pipeline(
             Cadence(),
             self.health,
             Metrics(),
+            self.status,
             on_omissions=self.told.extend,
             clock=lambda: self.now,
         )
@@ -163,3 +168,39 @@ def test_a_failed_commit_is_tried_again_whole_and_makes_unhealthy_if_it_lasts() 
     rig.core.error = None
     assert rig.step() == ["full"]
     assert rig.health.healthz()[0] == 200
+
+
+def test_the_status_tells_what_happened() -> None:
+    rig = started()
+    before = json.loads(rig.status.page())
+    assert before["pendingSince"] is None
+    assert before["lastFailure"] is None
+    assert before["lastSync"]["work"] == "all"
+    rig.core.error = CommitFailed("no permission")
+    rig.now = 100.5
+    rig.pipeline.changed()
+    rig.step()
+    failed = json.loads(rig.status.page())
+    assert failed["pendingSince"] == "1970-01-01T00:01:40.500+00:00"
+    reason = {"time": "1970-01-01T00:01:40.500+00:00", "reason": "no permission"}
+    assert (failed["failures"], failed["lastFailure"]) == (1, reason)
+    rig.core.error = None
+    rig.core.reports = [Report(failures=[Failure()], repairs=3, operations=4)]
+    rig.step(0.2)
+    after = json.loads(rig.status.page())
+    assert after["pendingSince"] is None
+    assert (after["syncs"], after["repaired"], after["lastSync"]["operations"]) == (2, 3, 4)
+    refused = {"kind": "Service", "name": "default/web", "reason": "no"}
+    assert after["leftOut"] == {
+        "count": 1,
+        "objects": [{**refused, "refused": True, "whole": True}],
+    }
+
+
+def test_the_status_names_a_bounded_number_of_objects() -> None:
+    rig = Rig()
+    rig.status.left_out(
+        Omission(False, "Service", f"default/{number}", "no", False) for number in range(250)
+    )
+    left_out = json.loads(rig.status.page())["leftOut"]
+    assert (left_out["count"], len(left_out["objects"])) == (250, 100)

@@ -10,6 +10,7 @@ from kpx._core import EventReport, FeedReport, Proxier
 from kpx.agent.health import Health, is_eligible
 from kpx.agent.metrics import Metrics
 from kpx.agent.pipeline import Pipeline
+from kpx.agent.status import Status
 from kpx.config import LocalMode, Settings
 from kpx.kube import Client, Reflector, Resource, resources
 
@@ -33,6 +34,7 @@ class Watcher:
         pipeline: Pipeline,
         health: Health,
         metrics: Metrics,
+        status: Status,
     ) -> None:
         """Connects nowhere yet."""
         config = {**json.loads(settings.to_core()), "started_at": time.time()}
@@ -48,6 +50,7 @@ class Watcher:
         self._is_provided = False
         for reflector in self._reflectors:
             metrics.watch(reflector.resource.name, reflector.status)
+            status.watch(reflector.resource.name, reflector.status)
 
     def threads(self, stop: threading.Event) -> list[tuple[str, Callable[[], None]]]:
         """What is to run, each in a thread of its own, until `stop` is set."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from kpx.agent.pipeline import Omission
+from kpx.agent.omission import Omission
 from kpx.kube import EventRecorder, ObjectReference, resources
 
 __all__ = ["record"]

@@ -57,6 +57,12 @@ class Health:
             self._is_eligible = eligible
 
     @property
+    def queued_at(self) -> float | None:
+        """Since when a change waits to be programmed, in seconds since the epoch, if one does."""
+        with self._lock:
+            return self._queued
+
+    @property
     def is_healthy(self) -> bool:
         """Whether no change has waited for too long, whatever becomes of the node."""
         return self.livez()[0] == 200

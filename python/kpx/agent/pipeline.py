@@ -4,16 +4,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
 from kpx.agent.cadence import Cadence, Work
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
+from kpx.agent.omission import Omission
+from kpx.agent.status import Status
 from kpx.errors import CommitFailed, KpxError, ObserveFailed
 
-__all__ = ["Core", "Omission", "Pipeline"]
+__all__ = ["Core", "Pipeline"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,20 +44,6 @@ class Core(Protocol):
         """What load balancers ask this node."""
 
 
-@dataclass(frozen=True, order=True)
-class Omission:
-    """An object, or a part of one, that is not programmed as it says."""
-
-    is_refused: bool
-    """Whether the kernel refused it; it was rejected when it was read otherwise."""
-    kind: str
-    name: str
-    """`namespace/name`, or `name` for an object without a namespace."""
-    reason: str
-    is_whole: bool
-    """Whether the whole object is left out, not only a part of it."""
-
-
 class Pipeline:
     """Carries out what its cadence says is due. One thread runs it; others tell it of changes."""
 
@@ -65,6 +52,7 @@ class Pipeline:
         cadence: Cadence,
         health: Health,
         metrics: Metrics,
+        status: Status,
         *,
         on_health_checks: Callable[[Sequence[HealthCheck]], None] = lambda _checks: None,
         on_omissions: Callable[[Sequence[Omission]], None] = lambda _omissions: None,
@@ -75,6 +63,7 @@ class Pipeline:
         self._cadence = cadence
         self._health = health
         self._metrics = metrics
+        self._status = status
         self._on_health_checks = on_health_checks
         self._on_omissions = on_omissions
         self._on_stale_flows = on_stale_flows
@@ -153,6 +142,7 @@ class Pipeline:
             self._cadence.finished(work, began, now, is_complete=is_complete)
         self._health.updated()
         self._metrics.synced(work, report, now - began)
+        self._status.synced(work, report, now - began)
         if report.repairs:
             _log.warning("repaired %d changes that others made", report.repairs)
         self._refused = frozenset(
@@ -178,6 +168,7 @@ class Pipeline:
         with self._wake:
             self._cadence.failed(self._clock())
         self._metrics.failed()
+        self._status.failed(failure.message)
         hint = f" ({failure.hint})" if failure.hint else ""
         _log.error("cannot program the kernel: %s%s; trying again", failure, hint)
 
@@ -193,5 +184,6 @@ class Pipeline:
             _log.warning("%s: %s `%s`: %s", act, one.kind, one.name, one.reason)
         self._told = found
         self._metrics.rejected(len(rejections))
+        self._status.left_out(found)
         if news:
             self._on_omissions(news)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
+from kpx import inquiry
 from kpx._core import cleanup
 from kpx.agent import events
 from kpx.agent.cadence import Cadence
@@ -20,7 +21,9 @@ from kpx.agent.http import Answer, HttpServer
 from kpx.agent.lock import Lock
 from kpx.agent.manifests import Follower
 from kpx.agent.metrics import Metrics
-from kpx.agent.pipeline import Omission, Pipeline
+from kpx.agent.omission import Omission
+from kpx.agent.pipeline import Pipeline
+from kpx.agent.status import Status
 from kpx.config import Settings
 from kpx.kube import Client, EventRecorder, load_configuration
 from kpx.sources import Cluster, Manifests, Source
@@ -42,7 +45,7 @@ class AgentSettings:
     healthz_address: tuple[str, int] | None = ("0.0.0.0", 10256)
     """Where /healthz and /livez are served; `None` for nowhere."""
     metrics_address: tuple[str, int] | None = ("127.0.0.1", 10249)
-    """Where /metrics and /proxyMode are served; `None` for nowhere."""
+    """Where /metrics, /proxyMode and /statusz are served; `None` for nowhere."""
     min_sync_period: float = 0.0
     """The least seconds between two commits."""
     sync_period: float = 30.0
@@ -87,7 +90,8 @@ def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
 def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitStack) -> None:
     health = Health(2 * agent.sync_period)
     metrics = Metrics()
-    for server in _servers(agent, health, metrics):
+    status = Status(settings.node_name, health)
+    for server in _servers(agent, health, metrics, status):
         stack.enter_context(server)
     cadence = Cadence(min_period=agent.min_sync_period, sync_period=agent.sync_period)
     health_checks = stack.enter_context(HealthCheckServers(health))
@@ -103,11 +107,12 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         cadence,
         health,
         metrics,
+        status,
         on_health_checks=health_checks.serve,
         on_omissions=tell,
         on_stale_flows=flusher.submit,
     )
-    reader = _reader(settings, source, client, pipeline, health, metrics)
+    reader = _reader(settings, source, client, pipeline, health, metrics, status)
     stop = threading.Event()
     died: list[BaseException] = []
     main = threading.get_ident()
@@ -158,9 +163,10 @@ def _reader(
     pipeline: Pipeline,
     health: Health,
     metrics: Metrics,
+    status: Status,
 ) -> Reader:
     if client:
-        return Watcher(settings, client, pipeline, health, metrics)
+        return Watcher(settings, client, pipeline, health, metrics, status)
     match source:
         case Manifests(paths):
             follower = Follower(settings, paths, pipeline.provide)
@@ -169,7 +175,9 @@ def _reader(
     raise AssertionError(f"`{source}` is no source that can be followed")
 
 
-def _servers(agent: AgentSettings, health: Health, metrics: Metrics) -> list[HttpServer]:
+def _servers(
+    agent: AgentSettings, health: Health, metrics: Metrics, status: Status
+) -> list[HttpServer]:
     def healthz() -> Answer:
         status, body = health.healthz()
         metrics.healthz.labels(str(status)).inc()
@@ -194,6 +202,7 @@ def _servers(agent: AgentSettings, health: Health, metrics: Metrics) -> list[Htt
                     ),
                     "/proxyMode": lambda: Answer(200, b"nftables"),
                     "/healthz": lambda: Answer(200, b"ok"),
+                    inquiry.PATH: lambda: Answer(200, status.page(), "application/json"),
                 },
             )
         )

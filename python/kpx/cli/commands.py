@@ -14,7 +14,14 @@ from kpx.cli import dns
 from kpx.cli.controller import ControllerOptions, ObjectOutput, PolicyOptions
 from kpx.cli.controller import run as run_controller
 from kpx.cli.controller import write as write_slices
-from kpx.cli.options import AgentOptions, DataOutput, NodeOptions, OutputOption, expanded
+from kpx.cli.options import (
+    AgentOptions,
+    DataOutput,
+    NodeOptions,
+    OutputOption,
+    expanded,
+    parse_listen_address,
+)
 from kpx.config import Settings
 from kpx.errors import ConfigurationInvalid, FlushFailed, KpxError
 from kpx.oneshot import prepare
@@ -264,17 +271,31 @@ def status(
             " Exits with 1 if they differ.",
         ),
     ] = False,
+    metrics_bind_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS:PORT",
+            help="Where the agent serves its metrics, or `none` not to ask it."
+            " Default: 127.0.0.1:10249.",
+        ),
+    ] = None,
     output: Annotated[
         DataOutput, typer.Option("--output", "-o", help="How to write it to stdout.")
     ] = DataOutput.TEXT,
 ) -> int:
-    """Say what the kernel holds of kpx, and whether it holds together; changes nothing."""
+    """Say what the kernel holds of kpx, whether it holds together, and what the agent knows.
+
+    Changes nothing.
+    """
     from kpx import libnftables
+    from kpx.agent import AgentSettings
     from kpx.cli.status import write
+    from kpx.inquiry import ask
 
     proxier = Proxier('{"node_name": "any"}')
     verification = libnftables.verify(proxier.dump, libnftables.listing) if verify else None
-    write(proxier.status(), verification, output)
+    address = parse_listen_address(metrics_bind_address, AgentSettings().metrics_address)
+    write(proxier.status(), verification, ask(address) if address else None, output)
     return ExitCode.FAILED if verification and verification.differences else ExitCode.DONE
 
 

@@ -130,8 +130,8 @@ impl Edit {
             }
             EditKind::ToggleCounter => {
                 let sets = contents.sets.values();
-                let counted = sets.filter(|set| is_counted(&set.set) && !set.elements.is_empty());
-                let set = pick(self.object, counted)?;
+                let fit = sets.filter(|set| is_counted(&set.set) && !set.elements.is_empty());
+                let set = pick(self.object, fit)?;
                 let mut elements: Vec<_> = set.elements.values().collect();
                 elements.sort_unstable_by(|one, other| one.key.cmp(&other.key));
                 let element = pick(self.element, elements.into_iter())?;
