@@ -1,7 +1,7 @@
 """The messages that the Rust core is held to are those that pyroute2 writes.
 
-`rust/ipvs/tests/encoding.rs` compares kpx's own bytes with the same file. To write it anew, run
-`python tests/ipvs/test_messages.py > rust/ipvs/tests/messages.txt`.
+`rust/ipvs/tests/kernel/encoding.rs` compares kpx's own bytes with the same file. To write it anew,
+run `python tests/ipvs/test_messages.py > rust/ipvs/tests/messages.txt`.
 """
 
 import socket
@@ -67,9 +67,9 @@ def destination_key(address: str, port: int) -> Attributes:
     """Returns what identifies a destination."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return [
+        ("IPVS_DEST_ATTR_ADDR_FAMILY", int(family)),
         ("IPVS_DEST_ATTR_ADDR", union(address)),
         ("IPVS_DEST_ATTR_PORT", port),
-        ("IPVS_DEST_ATTR_ADDR_FAMILY", int(family)),
     ]
 
 

@@ -81,9 +81,9 @@ pub struct Destination {
 
 impl DestinationKey {
     pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.put_u16(IPVS_DEST_ATTR_ADDR_FAMILY, family_number(self.address));
         put_address(writer, IPVS_DEST_ATTR_ADDR, self.address);
         writer.put_be16(IPVS_DEST_ATTR_PORT, self.port);
-        writer.put_u16(IPVS_DEST_ATTR_ADDR_FAMILY, family_number(self.address));
     }
 
     /// Reads a key; before Linux 3.18 the family is the service's, and not said.
