@@ -59,7 +59,7 @@ lint: install  ## Check formats, lints, types, stubs, layers and workflows
 	$(BIN)/python .ci/check_workflows.py
 
 .PHONY: test
-test: test-rust test-python fuzz  ## Run every test: Rust, Python, real packets, and each fuzz target for a bounded time
+test: test-rust test-python test-ipvs fuzz  ## Run every test: Rust, Python, real packets, IPVS in guests, and each fuzz target for a bounded time
 
 .PHONY: test-rust
 test-rust: $(VENV)/.test-system  ## Run the Rust tests, those against the kernel among them
@@ -69,8 +69,12 @@ test-rust: $(VENV)/.test-system  ## Run the Rust tests, those against the kernel
 test-python: install $(VENV)/.test-system  ## Run the Python tests, the packet tests in network namespaces among them
 	$(AS_ROOT) $(BIN)/python -m pytest -q tests $(PYTEST_OPTIONS)
 
+.PHONY: test-ipvs
+test-ipvs: install $(VENV)/.test-system  ## Run the tests of IPVS on Debian's kernels 6.1 and 6.12, booted under QEMU
+	$(BIN)/python tests/vm/run.py --suite ipvs
+
 .PHONY: test-vm
-test-vm: install  ## Run the kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU
+test-vm: install $(VENV)/.test-system  ## Run all kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU
 	$(BIN)/python tests/vm/run.py
 
 .PHONY: fuzz

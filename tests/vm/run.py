@@ -1,11 +1,11 @@
 """Runs the kernel tests on other kernels, booted under QEMU.
 
-Run as `run.py [--kernel PACKAGE]... [PYTEST_ARGUMENT...]`, PACKAGE being the Debian package of a
-kernel; without one, the kernels of `KERNELS`. With arguments for pytest a guest runs that alone,
-without them the Rust tests and the packet tests of `PACKET_TESTS`. A guest needs no hardware
-virtualisation, has a copy-on-write view of this machine's file system, and takes the programs and
-the Python environment from it. What is missing on the machine is installed through apt, as root or
-through sudo, and through pip.
+Run as `run.py [--suite SUITE]... [--kernel PACKAGE]... [PYTEST_ARGUMENT...]`: SUITE is one of
+`SUITES`, PACKAGE a Debian package of a kernel, one of `KERNELS`; without them, all. With arguments
+for pytest a guest runs that alone. The guests run side by side, and a line of theirs is printed
+behind the kernel's name. A guest needs no hardware virtualisation, has a copy-on-write view of this
+machine's file system, and takes the programs and the Python environment from it. What is missing on
+the machine is installed through apt, as root or through sudo, and through pip.
 """
 
 import argparse
@@ -15,6 +15,9 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +27,20 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 KERNELS = ("linux-image-amd64", "linux-image-6.12-amd64")
 """Linux 6.1 and 6.12 on Debian 12."""
 TOOLS = ("qemu-system-x86", "busybox-static", "kmod")
-RUST_TESTS = ("socket", "kernel")
-"""The Rust test programs that talk to the kernel."""
-PACKET_TESTS = (
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What runs on a kernel."""
+
+    rust: tuple[str, ...]
+    """The Rust crates, `kpx-NAME`, whose tests against the kernel run."""
+    pytest: tuple[tuple[str, ...], ...]
+    """The arguments of each run of pytest."""
+
+
+# What kernels may do differently.
+PACKETS = (
     "matrix",
     "ruleset",
     "cleanup",
@@ -36,11 +50,24 @@ PACKET_TESTS = (
     "source_ranges",
     "sctp",
 )
-"""The packet tests, `tests/netns/test_*.py`, that look at what kernels may do differently."""
+SUITES = {
+    "nftables": Suite(
+        rust=("netlink", "nftables"),
+        pytest=(tuple(f"tests/netns/test_{name}.py" for name in PACKETS),),
+    ),
+    "ipvs": Suite(
+        rust=("ipvs", "link"),
+        pytest=(("tests/vm/ipvs",),),
+    ),
+}
+RUST_TESTS = ("socket", "kernel")
+"""The names of the Rust test programs that talk to the kernel."""
 HOST_TAG = "host"
 """What the guest knows this machine's file system by, for the mount that it may cache."""
-SECONDS_PER_KERNEL = 1800
+SECONDS_PER_KERNEL = 2400
 """A kernel that takes longer hangs."""
+PATIENCE = 6
+"""How many times longer than usual tests wait: an emulated processor is so much slower."""
 
 # Drivers of devices that QEMU has and no test needs: loading them takes longer than all the rest
 # of the boot.
@@ -122,70 +149,85 @@ def vng() -> Path:
     return Path(sys.executable).with_name("vng")
 
 
-def rust_tests() -> list[str]:
+def rust_tests(crates: Sequence[str]) -> list[str]:
     """Builds the Rust tests that talk to the kernel, and returns the paths of their programs."""
-    build = ["cargo", "test", "--locked", "--workspace", "--all-features", "--no-run"]
+    build = ["cargo", "test", "--locked", "--all-features", "--no-run"]
+    for crate in crates:
+        build += ["--package", f"kpx-{crate}"]
     for test in RUST_TESTS:
-        build += ["--test", test]
+        build += ["--test", f"{test}*"]
     built = subprocess.run(
         [*build, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if built.returncode != 0:
         raise SetupError(f"`{shlex.join(build)}` failed")
     messages = map(json.loads, built.stdout.splitlines())
-    return [message["executable"] for message in messages if message.get("executable")]
+    programs = [message["executable"] for message in messages if message.get("executable")]
+    if len(programs) < len(crates):
+        raise SetupError(f"a crate of {', '.join(crates)} has no test of {', '.join(RUST_TESTS)}")
+    return programs
 
 
-def boot(image: Path, tests: list[str]) -> int:
-    """Runs the tests on one kernel and returns the exit status; 124 if they took too long.
+def commands(suites: Sequence[Suite], of_pytest: Sequence[str]) -> list[str]:
+    """Returns what a guest runs, each a line for its shell."""
+    crates = [crate for suite in suites for crate in suite.rust]
+    runs = [arguments for suite in suites for arguments in suite.pytest]
+    if of_pytest:
+        crates, runs = [], [tuple(of_pytest)]
+    # Tests that this machine's kernel cannot run are ignored here, and run there.
+    lines = [f"{program} --include-ignored" for program in (rust_tests(crates) if crates else ())]
+    pytest = (sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    lines += [shlex.join((*pytest, "--timeout=900", *arguments)) for arguments in runs]
+    return [f"KPX_TEST_PATIENCE={PATIENCE} {line}" for line in lines]
 
-    A test is the path of a Rust test program, or an argument for pytest after a `--`.
-    """
+
+def boot(package: str, lines: Sequence[str], processors: int) -> int:
+    """Runs the commands on one kernel and returns the exit status; 124 if they took too long."""
+    image = kernel_image(package)
     shared = f"local,path=/,mount_tag={HOST_TAG},security_model=none,readonly=on,multidevs=remap"
     command = [
         *(str(vng()), "--disable-kvm", "--force-9p", "--user", "root", "--memory", "2G"),
-        *("--cpus", str(min(os.cpu_count() or 1, 4)), "--run", str(image)),
+        *("--cpus", str(processors), "--run", str(image)),
         *("--append", f"modprobe.blacklist={','.join(UNUSED_MODULES)}"),
         *(f"--qemu-opts=-virtfs {shared}", "--"),
-        *(str(GUEST), HOST_TAG, str(ROOT), sys.executable, *tests),
+        *(str(GUEST), HOST_TAG, str(ROOT), *lines),
     ]
     # virtme-ng finds its own programs on the PATH, and shows what its guest prints on a terminal
     # only.
     path = f"{vng().parent}:{os.environ['PATH']}"
     bounded = ("timeout", "--kill-after=30", str(SECONDS_PER_KERNEL))
     on_a_terminal = ("script", "--quiet", "--return", "--command", shlex.join(command), "/dev/null")
-    completed = subprocess.run(
+    started = time.monotonic()
+    with subprocess.Popen(
         [*bounded, *on_a_terminal],
         cwd=ROOT,
         env=os.environ | {"PATH": path},
         stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return completed.returncode
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as guest:
+        assert guest.stdout is not None
+        for line in guest.stdout:
+            print(f"{package}: {line.rstrip()}", flush=True)
+    took = time.monotonic() - started
+    print(f"== {package}: exit status {guest.returncode} after {took:.0f} s", flush=True)
+    return guest.returncode
 
 
 def main() -> int:
     """Runs the tests on every kernel; 1 if they failed on one."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--kernel", action="append", dest="kernels", metavar="PACKAGE")
+    parser.add_argument("--suite", action="append", dest="suites", choices=SUITES)
     options, of_pytest = parser.parse_known_args()
     kernels = tuple(options.kernels or KERNELS)
     install((*TOOLS, *kernels))
-    if of_pytest:
-        tests = ["--", *of_pytest]
-    else:
-        packets = [f"tests/netns/test_{name}.py" for name in PACKET_TESTS]
-        tests = [*rust_tests(), "--", *packets]
-    failed = []
-    for kernel in kernels:
-        image = kernel_image(kernel)
-        print(f"== {kernel}: {image.name}", flush=True)
-        started = time.monotonic()
-        status = boot(image, tests)
-        took = time.monotonic() - started
-        print(f"== {kernel}: exit status {status} after {took:.0f} s", flush=True)
-        if status != 0:
-            failed.append(kernel)
+    lines = commands([SUITES[name] for name in options.suites or SUITES], of_pytest)
+    processors = max(1, min((os.cpu_count() or 1) // len(kernels), 4))
+    with ThreadPoolExecutor(len(kernels)) as pool:
+        booted = pool.map(lambda kernel: boot(kernel, lines, processors), kernels)
+        failed = [kernel for kernel, status in zip(kernels, booted, strict=True) if status != 0]
     if failed:
         print(f"error: the tests failed on {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

@@ -5,7 +5,8 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crate::Transport;
+use crate::message::NLMSG_ERROR;
+use crate::{Header, Messages, Transport, Writer};
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub enum Fault {
     /// The datagram is lost: a send reports success, a receive takes it and reports
     /// that nothing came.
     Lose,
+    /// The kernel refuses each message with this error number. Receives know no messages: there
+    /// it is a [`Self::Pass`].
+    Refuse(i32),
     /// The call passes after this time.
     Delay(Duration),
 }
@@ -27,6 +31,7 @@ pub struct FaultyTransport<T> {
     transport: T,
     sends: VecDeque<Fault>,
     receives: VecDeque<Fault>,
+    refusals: VecDeque<Vec<u8>>,
 }
 
 impl<T: Transport> FaultyTransport<T> {
@@ -36,6 +41,7 @@ impl<T: Transport> FaultyTransport<T> {
             transport,
             sends: VecDeque::new(),
             receives: VecDeque::new(),
+            refusals: VecDeque::new(),
         }
     }
 
@@ -64,6 +70,10 @@ impl<T: Transport> Transport for FaultyTransport<T> {
         match self.sends.pop_front().unwrap_or(Fault::Pass) {
             Fault::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
             Fault::Lose => return Ok(()),
+            Fault::Refuse(errno) => {
+                self.refusals.push_back(refusals(bytes, errno));
+                return Ok(());
+            }
             Fault::Delay(time) => thread::sleep(time),
             Fault::Pass => {}
         }
@@ -79,8 +89,27 @@ impl<T: Transport> Transport for FaultyTransport<T> {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             Fault::Delay(time) => thread::sleep(time),
-            Fault::Pass => {}
+            Fault::Pass | Fault::Refuse(_) => {}
+        }
+        if let Some(refusals) = self.refusals.pop_front() {
+            *buffer = refusals;
+            return Ok(());
         }
         self.transport.receive(buffer)
     }
+}
+
+/// An error for each message of a datagram (`struct nlmsgerr`).
+fn refusals(datagram: &[u8], errno: i32) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for message in Messages::new(datagram) {
+        let start = writer.begin_message(Header {
+            kind: NLMSG_ERROR,
+            flags: 0,
+            sequence: message.header.sequence,
+        });
+        writer.put_raw(&(-errno).to_ne_bytes());
+        writer.end_message(start);
+    }
+    writer.into_bytes()
 }

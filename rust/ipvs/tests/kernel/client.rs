@@ -1,6 +1,8 @@
 //! The client, on a kernel in memory: batches, refusals, and what the network may do to either.
 
-use kpx_ipvs::{Client, Command, Destination, FakeKernel, Protocol, Scheduler, Service};
+use kpx_ipvs::{
+    Client, Command, ConnectError, Destination, FakeKernel, Protocol, Scheduler, Service,
+};
 use kpx_netlink::{Fault, FaultyTransport};
 
 use crate::samples::{at, samples, to};
@@ -109,4 +111,19 @@ fn a_lost_answer_is_no_success() {
     client.submit(&service(1, 1)).unwrap_err();
     // What is left of old answers does not disturb the next.
     assert_eq!(client.submit(&service(2, 1)).unwrap(), []);
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_told_from_one_that_refuses() {
+    let connect = |errno| {
+        let faults = [Fault::Refuse(errno)];
+        Client::connect(FaultyTransport::new(FakeKernel::default()).on_send(faults)).unwrap_err()
+    };
+    let missing = connect(libc::ENOENT);
+    assert!(matches!(missing, ConnectError::Missing(_)), "{missing:?}");
+    assert_eq!(missing.to_string(), "the kernel has no IPVS");
+    assert!(missing.hint().unwrap().contains("modprobe -a ip_vs"));
+    let refused = connect(libc::EPERM);
+    assert!(matches!(refused, ConnectError::Failed(_)), "{refused:?}");
+    assert!(refused.hint().unwrap().contains("CAP_NET_ADMIN"));
 }
