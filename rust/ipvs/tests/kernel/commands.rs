@@ -4,10 +4,8 @@
 //! test-ipvs` boots Debian's kernels and runs them there.
 
 use std::cell::RefCell;
-use std::io::Write;
-use std::process::{Command as Process, Output, Stdio};
+use std::process::{Command as Process, Output};
 use std::thread;
-use std::time::Instant;
 
 use kpx_ipvs::{
     Client, Command, Destination, FakeKernel, Flags, Persistence, Protocol, Scheduler, Service,
@@ -22,46 +20,15 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::samples::{at, samples, to};
 
 #[expect(clippy::disallowed_methods, reason = "`ipvsadm` is the tests' oracle")]
-fn run(program: &str, arguments: &[&str]) -> Output {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
     Process::new(program)
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("`{program}` does not run: {error}"))
 }
 
-/// How many services of 10 destinations are loaded. `ipvsadm` takes minutes for a hundred times
-/// as many.
-const LOADED: u16 = 50;
-
-/// A service with 10 destinations.
-fn load(key: ServiceKey) -> impl Iterator<Item = Command> {
-    let service = Command::AddService(Service::new(key, Scheduler::RoundRobin));
-    let destinations = (1..=10).map(move |last| {
-        let endpoint = to(&format!("10.244.0.{last}"), 8080);
-        Command::AddDestination(key, Destination::new(endpoint, 1))
-    });
-    [service].into_iter().chain(destinations)
-}
-
-/// Runs `ipvsadm -R` on lines of `ipvsadm -Sn`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "`ipvsadm` is what is compared with"
-)]
-fn restore(lines: &str) {
-    let mut process = Process::new("ipvsadm")
-        .arg("-R")
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = process.stdin.take().unwrap();
-    input.write_all(lines.as_bytes()).unwrap();
-    drop(input);
-    assert!(process.wait().unwrap().success());
-}
-
 /// Runs a test on the kernel's IPVS, in a thread with a network namespace of its own.
-fn with_ipvs(test: impl FnOnce(&mut Client<Socket>) + Send + 'static) {
+pub(crate) fn with_ipvs(test: impl FnOnce(&mut Client<Socket>) + Send + 'static) {
     let namespaced = move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("kernel tests need root");
         // Until there is an address, no IPv4 address is unicast to the kernel (`inet_addr_type`).
@@ -235,37 +202,5 @@ fn the_fake_kernel_does_as_the_real_one() {
             Ok(())
         });
         outcome.unwrap();
-    });
-}
-
-/// Loads the same services with one client and with one `ipvsadm -R`, and deletes them again.
-/// Of 5,000 services, Debian's 6.1 under User Mode Linux took 0.63 s and 212 s.
-#[test]
-#[ignore = "needs IPVS: `make test-ipvs`"]
-fn a_cold_load_takes_a_third_of_ipvsadms_time() {
-    with_ipvs(|client| {
-        let keys = (1..=LOADED).map(|port| at(Protocol::Tcp, "10.96.0.10", port));
-        let commands: Vec<_> = keys.clone().flat_map(load).collect();
-        let lines: Vec<_> = commands.iter().map(ToString::to_string).collect();
-        let deletions: Vec<_> = keys.map(Command::DeleteService).collect();
-
-        let mut ratios: Vec<f64> = (0..3)
-            .map(|_| {
-                let started = Instant::now();
-                assert_eq!(client.submit(&commands).unwrap(), []);
-                let ours = started.elapsed();
-                assert_eq!(client.services().unwrap().len(), deletions.len());
-                assert_eq!(client.submit(&deletions).unwrap(), []);
-
-                let started = Instant::now();
-                restore(&lines.join("\n"));
-                let theirs = started.elapsed();
-                assert_eq!(client.services().unwrap().len(), deletions.len());
-                assert_eq!(client.submit(&deletions).unwrap(), []);
-                theirs.as_secs_f64() / ours.as_secs_f64()
-            })
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        assert!(ratios[1] > 3.0, "{ratios:?}");
     });
 }

@@ -25,7 +25,8 @@ const OF_A_SERVICE: [u16; 4] = [6, 7, 8, 9];
 const OF_A_DESTINATION: [u16; 7] = [13, 14, 15, 3, 4, 5, 6];
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 fn written(command: &Command, sequence: u32) -> Vec<u8> {

@@ -9,3 +9,5 @@ mod commands;
 mod encoding;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod timing;
