@@ -12,6 +12,7 @@ and send everything to the bridge's address, so replies between two pods of one 
 node's address translation whether or not the kernel filters bridged packets.
 """
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from .namespace import PATIENCE, Namespace, namespace
 
+BACKEND = os.environ.get("KPX_TEST_BACKEND", "nftables")
+"""The backend of every sync and plan: `ipvs` where the kernel has IPVS."""
 NODE_NAME = "node-a"
 REMOTE_NODE_NAME = "node-b"
 POD_CIDRS = ("10.244.0.0/16", "fd00:10:244::/48")
@@ -104,7 +107,8 @@ class Cluster:
 
 def sync_options() -> list[str]:
     """Returns the options every sync and plan of the packet tests has."""
-    return ["--node-name", NODE_NAME, "--cluster-cidr", ",".join(POD_CIDRS)]
+    cluster_cidr = ("--cluster-cidr", ",".join(POD_CIDRS))
+    return ["--backend", BACKEND, "--node-name", NODE_NAME, *cluster_cidr]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The packet-flow matrix, read from `matrix.txt`, which says what its lines mean."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from .cluster import Addresses
 from .manifest import PROTOCOLS, VERSIONS
 
 MATRIX = Path(__file__).with_name("matrix.txt")
+EXCEPTIONS = {"ipvs": Path(__file__).with_name("matrix-ipvs.txt")}
+"""The tables of what a backend does otherwise, by its name."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,21 @@ class Matrix:
     def group(self, group: Group) -> list[Cell]:
         """Returns the cells of one group."""
         return [cell for cell in self.cells if cell.group == group]
+
+    def with_exceptions(self, exceptions: "Matrix") -> "Matrix":
+        """Returns the table with the cells of another in place of its own.
+
+        An exception to no cell, or one that expects the same, is an error.
+        """
+        excepted = {str(cell): cell.expected for cell in exceptions.cells}
+        expected = {str(cell): cell.expected for cell in self.cells}
+        for name, other in excepted.items():
+            if expected.get(name, other) == other:
+                raise ValueError(f"`{name}` is no exception")
+        cells = (
+            replace(cell, expected=excepted.get(str(cell), cell.expected)) for cell in self.cells
+        )
+        return replace(self, cells=tuple(cells))
 
 
 def read_matrix(text: str) -> Matrix:

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
-from .cluster import NODE_NAME, POD_CIDRS, Cluster, probe_server
+from .cluster import BACKEND, NODE_NAME, POD_CIDRS, Cluster, probe_server
 from .manifest import SERVICE_PORT, manifest
-from .matrix import MATRIX, Cell, Group, read_matrix
+from .matrix import EXCEPTIONS, MATRIX, Cell, Group, read_matrix
 from .matrix_services import HOST_POD, MATRIX_SERVICES, matrix_objects, with_host_pod
 from .namespace import PATIENCE, Namespace
 
 TABLE = read_matrix(MATRIX.read_text())
+if BACKEND in EXCEPTIONS:
+    TABLE = TABLE.with_exceptions(read_matrix(EXCEPTIONS[BACKEND].read_text()))
 OBJECTS = Path(__file__).with_name("matrix.json")
 PROBE = str(Path(__file__).with_name("matrix_probe.py"))
 
@@ -105,7 +107,8 @@ def observe(cluster_with_host_pod: Cluster) -> Observe:
 def program(cluster: Cluster, group: Group) -> None:
     """Programs all Services of the matrix, with the options of a group."""
     options = [word for option in group.options for word in OPTIONS[option]]
-    cluster.kpx("sync", "-f", str(OBJECTS), "--node-name", NODE_NAME, *options)
+    node = ("--backend", BACKEND, "--node-name", NODE_NAME)
+    cluster.kpx("sync", "-f", str(OBJECTS), *node, *options)
     cluster.forget_datagrams()
 
 

@@ -2,10 +2,11 @@
 
 Run as `run.py [--suite SUITE]... [--kernel PACKAGE]... [PYTEST_ARGUMENT...]`: SUITE is one of
 `SUITES`, PACKAGE a Debian package of a kernel, one of `KERNELS`; without them, all. With arguments
-for pytest a guest runs that alone. The guests run side by side, and a line of theirs is printed
-behind the kernel's name. A guest needs no hardware virtualisation, has a copy-on-write view of this
-machine's file system, and takes the programs and the Python environment from it. What is missing on
-the machine is installed through apt, as root or through sudo, and through pip.
+for pytest a guest runs those tests alone, once for each suite. The guests run side by side, and a
+line of theirs is printed behind the kernel's name. A guest needs no hardware virtualisation, has a
+copy-on-write view of this machine's file system, and takes the programs and the Python environment
+from it. What is missing on the machine is installed through apt, as root or through sudo, and
+through pip.
 """
 
 import argparse
@@ -35,8 +36,10 @@ class Suite:
 
     rust: tuple[str, ...]
     """The Rust crates, `kpx-NAME`, whose tests against the kernel run."""
-    pytest: tuple[tuple[str, ...], ...]
-    """The arguments of each run of pytest."""
+    pytest: tuple[str, ...]
+    """The arguments of pytest."""
+    backend: str
+    """The backend that kpx is told to use."""
 
 
 # What kernels may do differently.
@@ -53,11 +56,13 @@ PACKETS = (
 SUITES = {
     "nftables": Suite(
         rust=("netlink", "nftables"),
-        pytest=(tuple(f"tests/netns/test_{name}.py" for name in PACKETS),),
+        pytest=tuple(f"tests/netns/test_{name}.py" for name in PACKETS),
+        backend="nftables",
     ),
     "ipvs": Suite(
         rust=("ipvs", "link"),
-        pytest=(("tests/vm/ipvs",),),
+        pytest=("tests/vm/ipvs",),
+        backend="ipvs",
     ),
 }
 RUST_TESTS = ("socket", "kernel")
@@ -170,15 +175,14 @@ def rust_tests(crates: Sequence[str]) -> list[str]:
 
 def commands(suites: Sequence[Suite], of_pytest: Sequence[str]) -> list[str]:
     """Returns what a guest runs, each a line for its shell."""
-    crates = [crate for suite in suites for crate in suite.rust]
-    runs = [arguments for suite in suites for arguments in suite.pytest]
-    if of_pytest:
-        crates, runs = [], [tuple(of_pytest)]
+    crates = [] if of_pytest else [crate for suite in suites for crate in suite.rust]
     # Tests that this machine's kernel cannot run are ignored here, and run there.
     lines = [f"{program} --include-ignored" for program in (rust_tests(crates) if crates else ())]
     pytest = (sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    lines += [shlex.join((*pytest, "--timeout=900", *arguments)) for arguments in runs]
-    return [f"KPX_TEST_PATIENCE={PATIENCE} {line}" for line in lines]
+    for suite in suites:
+        run = shlex.join((*pytest, "--timeout=900", *(of_pytest or suite.pytest)))
+        lines.append(f"KPX_TEST_BACKEND={suite.backend} KPX_TEST_PATIENCE={PATIENCE} {run}")
+    return lines
 
 
 def boot(package: str, lines: Sequence[str], processors: int) -> int:
