@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .cluster import NODE_NAME, SERVICE_CIDRS, TARGET_PORT, Addresses, Cluster, Pod
@@ -30,6 +30,7 @@ class Service:
     pods: tuple[str, ...]
     spec: Mapping[str, Any]
     protocols: tuple[str, ...] = PROTOCOLS
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def node_port(self) -> int:
@@ -51,7 +52,9 @@ class Service:
 
     def objects(self, pods: Mapping[str, Pod]) -> list[Object]:
         """Returns the Service and its EndpointSlices, one a family."""
-        metadata = {"name": self.name, "namespace": "default"}
+        metadata: Object = {"name": self.name, "namespace": "default"}
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
         service = {
             "apiVersion": "v1",
             "kind": "Service",

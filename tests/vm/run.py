@@ -61,7 +61,7 @@ SUITES = {
     ),
     "ipvs": Suite(
         rust=("ipvs", "link"),
-        pytest=("tests/vm/ipvs",),
+        pytest=("tests/netns/ipvs",),
         backend="ipvs",
     ),
 }

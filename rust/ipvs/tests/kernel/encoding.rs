@@ -1,7 +1,8 @@
 //! Commands are written as others write them.
 //!
 //! `messages.txt` is what pyroute2 writes: `tests/ipvs/test_messages.py` holds it against pyroute2.
-//! `ipvsadm.txt` is what `ipvsadm` was seen to send: `tests/vm/ipvs/test_wire.py` captures it again.
+//! `ipvsadm.txt` is what `ipvsadm` was seen to send: `tests/netns/ipvs/test_wire.py` captures it
+//! again.
 
 use kpx_ipvs::Command;
 use kpx_netlink::generic::HEADER_LENGTH;

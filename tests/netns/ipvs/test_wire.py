@@ -2,7 +2,7 @@
 
 `rust/ipvs/tests/ipvsadm.txt` holds it, and `rust/ipvs/tests/kernel/encoding.rs` compares our own
 messages with it on any machine. Here `ipvsadm` runs again, to show that it does send that. To write
-the file anew, have a guest run `python tests/vm/ipvs/test_wire.py` and take what it prints.
+the file anew, have a guest run `python tests/netns/ipvs/test_wire.py` and take what it prints.
 """
 
 import socket
@@ -90,6 +90,6 @@ def test_ipvsadm_sends_what_was_captured() -> None:
 
 
 if __name__ == "__main__":
-    print("# What ipvsadm 1.31 sends to a little-endian kernel; see tests/vm/ipvs/test_wire.py.")
+    print("# What ipvsadm 1.31 sends to a little-endian kernel, captured by test_wire.py.")
     for options, command in capture([options for options, _command in captured()]):
         sys.stdout.write(f"{options}\t{command}\n")
