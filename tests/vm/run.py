@@ -34,8 +34,8 @@ TOOLS = ("qemu-system-x86", "busybox-static", "kmod")
 class Suite:
     """What runs on a kernel."""
 
-    rust: tuple[str, ...]
-    """The Rust crates, `kpx-NAME`, whose tests against the kernel run."""
+    rust: dict[str, str]
+    """The Rust tests that talk to the kernel: the name of a crate, and of its test program."""
     pytest: tuple[str, ...]
     """The arguments of pytest."""
     backend: str
@@ -55,22 +55,22 @@ PACKETS = (
 )
 SUITES = {
     "nftables": Suite(
-        rust=("netlink", "nftables"),
+        rust={"kpx-netlink": "socket", "kpx-nftables": "kernel"},
         pytest=tuple(f"tests/netns/test_{name}.py" for name in PACKETS),
         backend="nftables",
     ),
     "ipvs": Suite(
-        rust=("ipvs", "link"),
+        rust={"kpx-ipvs": "kernel", "kpx-link": "kernel"},
         pytest=("tests/netns/ipvs",),
         backend="ipvs",
     ),
 }
-RUST_TESTS = ("socket", "kernel")
-"""The names of the Rust test programs that talk to the kernel."""
 HOST_TAG = "host"
 """What the guest knows this machine's file system by, for the mount that it may cache."""
 SECONDS_PER_KERNEL = 2400
 """A kernel that takes longer hangs."""
+BENCH_SCALE = "0.05"
+"""The scale of benchmarks, unless the environment says it."""
 PATIENCE = 6
 """How many times longer than usual tests wait: an emulated processor is so much slower."""
 
@@ -154,34 +154,39 @@ def vng() -> Path:
     return Path(sys.executable).with_name("vng")
 
 
-def rust_tests(crates: Sequence[str]) -> list[str]:
-    """Builds the Rust tests that talk to the kernel, and returns the paths of their programs."""
+def rust_tests(tests: dict[str, str]) -> list[str]:
+    """Builds Rust tests, the test of each crate, and returns the paths of their programs."""
     build = ["cargo", "test", "--locked", "--all-features", "--no-run"]
-    for crate in crates:
-        build += ["--package", f"kpx-{crate}"]
-    for test in RUST_TESTS:
-        build += ["--test", f"{test}*"]
+    build += [word for crate in tests for word in ("--package", crate)]
+    build += [word for test in sorted(set(tests.values())) for word in ("--test", test)]
     built = subprocess.run(
         [*build, "--message-format=json"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if built.returncode != 0:
         raise SetupError(f"`{shlex.join(build)}` failed")
     messages = map(json.loads, built.stdout.splitlines())
-    programs = [message["executable"] for message in messages if message.get("executable")]
-    if len(programs) < len(crates):
-        raise SetupError(f"a crate of {', '.join(crates)} has no test of {', '.join(RUST_TESTS)}")
-    return programs
+    return [message["executable"] for message in messages if message.get("executable")]
 
 
 def commands(suites: Sequence[Suite], of_pytest: Sequence[str]) -> list[str]:
     """Returns what a guest runs, each a line for its shell."""
-    crates = [] if of_pytest else [crate for suite in suites for crate in suite.rust]
-    # Tests that this machine's kernel cannot run are ignored here, and run there.
-    lines = [f"{program} --include-ignored" for program in (rust_tests(crates) if crates else ())]
+    lines = []
+    if not of_pytest:
+        programs = rust_tests(
+            {crate: test for suite in suites for crate, test in suite.rust.items()}
+        )
+        # Tests that this machine's kernel cannot run are ignored here, and run there.
+        lines += [f"{program} --include-ignored" for program in programs]
     pytest = (sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider")
     for suite in suites:
         run = shlex.join((*pytest, "--timeout=900", *(of_pytest or suite.pytest)))
-        lines.append(f"KPX_TEST_BACKEND={suite.backend} KPX_TEST_PATIENCE={PATIENCE} {run}")
+        environment = {
+            "KPX_TEST_BACKEND": suite.backend,
+            "KPX_TEST_PATIENCE": str(PATIENCE),
+            "KPX_BENCH_SCALE": os.environ.get("KPX_BENCH_SCALE", BENCH_SCALE),
+        }
+        assignments = " ".join(f"{name}={value}" for name, value in environment.items())
+        lines.append(f"{assignments} {run}")
     return lines
 
 
