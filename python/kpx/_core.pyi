@@ -23,6 +23,8 @@ __all__ = [
     "__version__",
     "chain_names",
     "cleanup",
+    "remove_kube_proxy_ipvs",
+    "remove_kube_proxy_rules",
     "table_names",
 ]
 
@@ -475,3 +477,17 @@ def table_names() -> list[str]:
 
 def chain_names() -> list[tuple[str, str]]:
     """All nftables chains, as `(table, chain)`. Raises `kpx.errors.ObserveFailed`."""
+
+def remove_kube_proxy_rules() -> list[str]:
+    """Removes kube-proxy's tables, and its chains and what leads there from those of iptables.
+
+    Chains that rules of others lead to stay. Returns what was done, a line each. Raises
+    `kpx.errors.ObserveFailed` or `kpx.errors.TakeOverFailed`.
+    """
+
+def remove_kube_proxy_ipvs() -> list[str]:
+    """Removes the IPVS services that kpx did not make, and kube-proxy's device.
+
+    Does nothing where there is no such device. Returns what was done, a line each. Raises
+    `kpx.errors.TakeOverFailed`.
+    """

@@ -18,6 +18,7 @@ __all__ = [
     "ManifestUnreadable",
     "ObserveFailed",
     "QuestionInvalid",
+    "TakeOverFailed",
     "VerifyFailed",
     "YamlInvalid",
 ]
@@ -76,6 +77,10 @@ class ExplainFailed(KpxError):
 
 class CommitFailed(KpxError):
     """The kernel refused a transaction. Nothing of it was applied."""
+
+
+class TakeOverFailed(KpxError):
+    """What kube-proxy left behind cannot be removed. What kpx programmed is not affected."""
 
 
 class FlushFailed(KpxError):

@@ -103,7 +103,7 @@ class TestNode:
         ready.run("nft", "add", "table", "ip6", "kube-proxy")
         code, found = check(ready)
         assert (code, found["kube-proxy-nftables"]["state"]) == (1, "conflict")
-        assert "kube-proxy --cleanup" in found["kube-proxy-nftables"]["hint"]
+        assert "--take-over" in found["kube-proxy-nftables"]["hint"]
         assert len(states(ready)) == 1
 
     def test_chains_of_iptables(self, ready: Node) -> None:
@@ -178,7 +178,7 @@ def test_kernel_releases(release: str, state: State) -> None:
 
 
 def test_legacy_iptables_is_not_taken_for_clean() -> None:
-    assert iptables(set(), []).state is State.OK
-    assert iptables(set(), ["filter"]).state is State.OK
-    assert iptables(set(), ["filter", "nat"]).state is State.UNKNOWN
-    assert iptables({"KUBE-SERVICES"}, ["nat"]).state is State.CONFLICT
+    assert iptables(set(), set()).state is State.OK
+    assert iptables(set(), {"filter"}).state is State.OK
+    assert iptables(set(), {"filter", "nat"}).state is State.UNKNOWN
+    assert iptables({"KUBE-SERVICES"}, {"nat"}).state is State.CONFLICT

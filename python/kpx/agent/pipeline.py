@@ -56,6 +56,7 @@ class Pipeline:
         *,
         on_health_checks: Callable[[Sequence[HealthCheck]], None] = lambda _checks: None,
         on_omissions: Callable[[Sequence[Omission]], None] = lambda _omissions: None,
+        on_programmed: Callable[[], None] = lambda: None,
         on_stale_flows: Callable[[StaleFlows], None] = lambda _flows: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,6 +67,7 @@ class Pipeline:
         self._status = status
         self._on_health_checks = on_health_checks
         self._on_omissions = on_omissions
+        self._on_programmed = on_programmed
         self._on_stale_flows = on_stale_flows
         self._clock = clock
         self._core: Core | None = None
@@ -151,6 +153,7 @@ class Pipeline:
         )
         self._tell(core)
         self._on_health_checks(core.health_checks())
+        self._on_programmed()
 
     def _pause(self) -> float | None:
         """Seconds until something is due; 0 if it is now, `None` if nothing will be."""

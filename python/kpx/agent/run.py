@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from kpx import inquiry
+from kpx import inquiry, kube_proxy
 from kpx._core import cleanup
 from kpx.agent import events
 from kpx.agent.cadence import Cadence
@@ -25,6 +25,7 @@ from kpx.agent.omission import Omission
 from kpx.agent.pipeline import Pipeline
 from kpx.agent.status import Status
 from kpx.config import Settings
+from kpx.errors import KpxError
 from kpx.kube import Client, EventRecorder, load_configuration
 from kpx.sources import Cluster, Manifests, Source
 
@@ -52,6 +53,8 @@ class AgentSettings:
     """The most seconds between two attempts; a change may wait for twice that to be healthy."""
     cleanup_on_exit: bool = False
     """Whether to delete what is programmed when the agent is stopped."""
+    take_over: bool = False
+    """Whether to remove what kube-proxy left, once the node is programmed."""
 
 
 class Reader(Protocol):
@@ -71,12 +74,15 @@ def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
 
     Raises:
         AgentRunning: Another agent programs this node.
+        TakeOverFailed: It is to take over from a kube-proxy that still runs.
         ListenFailed: An address is taken.
         KpxError: The manifests cannot be read, or there is no cluster to connect to.
     """
     # They are waited for, so that no handler runs in the middle of anything; threads inherit it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
+        if agent.take_over:
+            kube_proxy.refuse_beside()
         with ExitStack() as stack:
             stack.enter_context(Lock())
             _run(settings, agent, source, stack)
@@ -103,6 +109,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
             events.record(recorder, omissions)
 
     flusher = Flusher(metrics)
+    programmed = threading.Event()
     pipeline = Pipeline(
         cadence,
         health,
@@ -110,6 +117,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         status,
         on_health_checks=health_checks.serve,
         on_omissions=tell,
+        on_programmed=programmed.set,
         on_stale_flows=flusher.submit,
     )
     reader = _reader(settings, source, client, pipeline, health, metrics, status)
@@ -126,6 +134,8 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
             signal.pthread_kill(main, signal.SIGTERM)
 
     bodies = [("pipeline", pipeline.run), ("flusher", flusher.run), *reader.threads(stop)]
+    if agent.take_over:
+        bodies.append(("take-over", lambda: _take_over(programmed)))
     if recorder:
         bodies.append(("events", lambda: recorder.run(stop)))
     threads = [
@@ -138,6 +148,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
     while signal.sigwait(_SIGNALS) == signal.SIGHUP:
         reader.read_again()
     stop.set()
+    programmed.set()
     pipeline.stop()
     flusher.stop()
     deadline = time.monotonic() + _STOP_SECONDS
@@ -147,6 +158,17 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
     if died:
         raise died[0]
     _log.info("stopped" if agent.cleanup_on_exit else "stopped; what is programmed stays")
+
+
+def _take_over(programmed: threading.Event) -> None:
+    """Waits until what kube-proxy did is done by us, and removes what it left."""
+    programmed.wait()
+    try:
+        for line in kube_proxy.take_over():
+            _log.info("taken over: %s", line)
+    except KpxError as failure:
+        hint = f" ({failure.hint})" if failure.hint else ""
+        _log.error("cannot remove what kube-proxy left: %s%s", failure, hint)
 
 
 def _client(source: Source) -> Client | None:

@@ -1,16 +1,15 @@
 """What stands in the way of kpx: a kube-proxy that runs, or what one has left behind."""
 
 import json
-import os
 import socket
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Set
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import Any, Final
 
 from kpx._core import chain_names, table_names
 from kpx.check.finding import Finding, State
 from kpx.errors import ObserveFailed
+from kpx.kube_proxy import legacy_tables, processes
 
 __all__ = ["find", "iptables"]
 
@@ -20,13 +19,12 @@ _PROXY_MODES: Final = ("iptables", "ipvs", "nftables")
 _IPTABLES_CHAINS: Final = frozenset(("KUBE-SERVICES", "KUBE-NODEPORTS"))
 """Those of kube-proxy's iptables and IPVS modes that kubelet does not make too."""
 _IPTABLES: Final = "kube-proxy-iptables"
-_LEGACY_TABLES: Final = ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")
 _IPVS_INTERFACE: Final = "kube-ipvs0"
 _TIMEOUT_SECONDS: Final = 1.0
 _LONGEST_BODY: Final = 4096
 
 _STOP: Final = "stop kube-proxy: two proxies would undo each other's work"
-_CLEAN: Final = "stop kube-proxy, and run `kube-proxy --cleanup`"
+_CLEAN: Final = "stop kube-proxy, and run kpx with `--take-over`, or `kube-proxy --cleanup`"
 
 
 def find() -> list[Finding]:
@@ -43,32 +41,11 @@ def find() -> list[Finding]:
 
 def _process() -> Finding:
     name = "kube-proxy-process"
-    found = sorted(_processes())
+    found = sorted(processes())
     if found:
         pids = ", ".join(map(str, found))
         return Finding(name, State.CONFLICT, f"kube-proxy runs as process {pids}", _STOP)
     return Finding(name, State.OK, "no process that can be seen is a kube-proxy")
-
-
-def _processes() -> Iterator[int]:
-    """The kube-proxies that can be seen, without those of other network namespaces."""
-    own = os.stat("/proc/self/ns/net")
-    for directory in Path("/proc").iterdir():
-        if not directory.name.isdecimal():
-            continue
-        try:
-            if (directory / "comm").read_text().rstrip("\n") != _KUBE_PROXY:
-                continue
-        except OSError:
-            # It has ended meanwhile.
-            continue
-        try:
-            namespace = os.stat(directory / "ns" / "net")
-        except OSError:
-            # We may not know, so it counts.
-            namespace = own
-        if os.path.samestat(namespace, own):
-            yield int(directory.name)
 
 
 def _port(
@@ -127,16 +104,16 @@ def _chains() -> Finding:
         chains = {chain for _table, chain in chain_names()}
     except ObserveFailed as failure:
         return Finding(_IPTABLES, State.UNKNOWN, failure.message, failure.hint)
-    return iptables(chains, [table for path in _LEGACY_TABLES for table in _lines(path)])
+    return iptables(chains, legacy_tables())
 
 
-def iptables(chains: Set[str], legacy_tables: Sequence[str]) -> Finding:
+def iptables(chains: Set[str], legacy: Set[str]) -> Finding:
     """Whether kube-proxy has chains in iptables, as nftables and the older iptables tell."""
     found = sorted(_IPTABLES_CHAINS & chains)
     if found:
         named = " and ".join(f"`{chain}`" for chain in found)
         return Finding(_IPTABLES, State.CONFLICT, f"iptables has {named}", _CLEAN)
-    if "nat" in legacy_tables:
+    if "nat" in legacy:
         # What is in it is not to be seen over netlink.
         return Finding(
             _IPTABLES,
@@ -145,13 +122,6 @@ def iptables(chains: Set[str], legacy_tables: Sequence[str]) -> Finding:
             "look with `iptables-legacy-save`; `kube-proxy --cleanup` removes them",
         )
     return Finding(_IPTABLES, State.OK, "iptables has no chain of kube-proxy")
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().split()
-    except OSError:
-        return []
 
 
 def _ipvs() -> Finding:

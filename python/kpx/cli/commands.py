@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kpx import report
+from kpx import kube_proxy, report
 from kpx._core import Proxier, Rejection, __version__
 from kpx._core import cleanup as delete_tables
 from kpx.cli import dns
@@ -19,6 +19,7 @@ from kpx.cli.options import (
     DataOutput,
     NodeOptions,
     OutputOption,
+    TakeOverOption,
     expanded,
     parse_listen_address,
 )
@@ -91,15 +92,20 @@ def kpx(
         "kpx sync -f services.yaml -f endpoints.json",
         "kubectl get svc,endpointslices,nodes -A -o json | kpx sync -f -",
         "kpx sync --kubeconfig ~/.kube/config --cluster-cidr 10.244.0.0/16",
+        "kpx sync -f services.yaml --take-over",
         "kpx sync --config /var/lib/kube-proxy/config.conf -o json",
     )
 )
 @expanded
-def sync(options: NodeOptions, output: OutputOption = Output.TEXT) -> int:
+def sync(
+    options: NodeOptions, take_over: TakeOverOption = False, output: OutputOption = Output.TEXT
+) -> int:
     """Read Services and endpoints, program this node, print what changed, and exit.
 
     Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in.
     """
+    if take_over:
+        kube_proxy.refuse_beside()
     prepared = prepare(*_resolve(options))
     commit = prepared.commit()
     report.sync(prepared, commit, output)
@@ -108,6 +114,9 @@ def sync(options: NodeOptions, output: OutputOption = Output.TEXT) -> int:
     except FlushFailed as failure:
         # What was asked for is done.
         report.notice(f"UDP clients may stay with endpoints that are gone: {failure}")
+    if take_over:
+        for line in kube_proxy.take_over():
+            report.notice(line)
     return _finish(prepared.proxier, prepared.loaded)
 
 
@@ -142,7 +151,7 @@ def plan(
     )
 )
 @expanded
-def run(options: NodeOptions, agent: AgentOptions) -> int:
+def run(options: NodeOptions, agent: AgentOptions, take_over: TakeOverOption = False) -> int:
     """Keep this node programmed until stopped: follow changes, and mend what others change.
 
     Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in. SIGTERM
@@ -157,7 +166,7 @@ def run(options: NodeOptions, agent: AgentOptions) -> int:
             "standard input cannot be followed", "pass files or directories with `-f`"
         )
     source = options.source(configuration, settings.node_name)
-    run_agent(settings, agent.settings(configuration), source)
+    run_agent(settings, agent.settings(configuration, take_over=take_over), source)
     return ExitCode.DONE
 
 

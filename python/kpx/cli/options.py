@@ -28,6 +28,7 @@ __all__ = [
     "KubeconfigOption",
     "NodeOptions",
     "OutputOption",
+    "TakeOverOption",
     "expanded",
     "parse_listen_address",
 ]
@@ -60,6 +61,14 @@ ContextOption = Annotated[
 ]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="How to write what changes to stdout.")
+]
+
+
+TakeOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="Once the node is programmed, remove what kube-proxy left on it."
+    ),
 ]
 
 
@@ -219,7 +228,9 @@ class AgentOptions:
         """Writes what the agent says to stderr from now on."""
         start_log(self.log_format)
 
-    def settings(self, configuration: ProxyConfiguration) -> "AgentSettings":
+    def settings(
+        self, configuration: ProxyConfiguration, *, take_over: bool = False
+    ) -> "AgentSettings":
         """The settings that flags and the configuration file make together.
 
         Raises:
@@ -242,6 +253,7 @@ class AgentOptions:
             ),
             sync_period=_first(self.sync_period, configuration.sync_period, default.sync_period),
             cleanup_on_exit=self.cleanup_on_exit,
+            take_over=take_over,
         )
 
 

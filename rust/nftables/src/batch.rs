@@ -156,6 +156,11 @@ impl Batch {
                     rule.emit(writer);
                 });
             }
+            Object::Jumps(rule) => {
+                self.put_message(NFT_MSG_DELRULE, *verb, &rule.table, |writer| {
+                    rule.emit_reference(writer);
+                });
+            }
             Object::Set(set) => {
                 // A number that no other set of the batch has.
                 let id = self.next_sequence();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use kpx_netlink::{Attributes, Transport};
+use kpx_netlink::{Attributes, Message, Transport};
 
 use crate::chain::NFTA_CHAIN_NAME;
 use crate::client::Listing;
@@ -22,9 +22,10 @@ use crate::message::{
     self, NFPROTO_UNSPEC, NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM,
     NFT_MSG_GETTABLE,
 };
+use crate::rule::Jumps;
 use crate::table::NFTA_TABLE_NAME;
 use crate::{
-    Bytes, Chain, ChainContents, Client, Element, Name, ObserveError, Rule, Ruleset, Set,
+    Bytes, Chain, ChainContents, Client, Element, Family, Name, ObserveError, Rule, Ruleset, Set,
     SetContents, Table, TableContents, set,
 };
 
@@ -94,6 +95,64 @@ impl<T: Transport> Client<T> {
                 Name::from(attributes.get(NFTA_CHAIN_NAME)?.as_str()?),
             ))
         })
+    }
+
+    /// All tables of the families that kpx knows.
+    pub fn tables(&mut self) -> Result<Vec<Table>, ObserveError> {
+        self.entries(NFT_MSG_GETTABLE, NFPROTO_UNSPEC, "tables", Table::parse)
+    }
+
+    /// The chains of all tables of a family, each behind its table.
+    pub fn chains(&mut self, family: Family) -> Result<Vec<(Table, Name)>, ObserveError> {
+        self.entries(
+            NFT_MSG_GETCHAIN,
+            family as u8,
+            "chains",
+            |entry, attributes| {
+                let name = Name::from(attributes.get(NFTA_CHAIN_NAME)?.as_str()?);
+                Some((Table::parse(entry, attributes)?, name))
+            },
+        )
+    }
+
+    /// The rules of all tables of a family that lead to other chains.
+    pub fn jumps(&mut self, family: Family) -> Result<Vec<Jumps>, ObserveError> {
+        self.entries(
+            NFT_MSG_GETRULE,
+            family as u8,
+            "rules",
+            |entry, attributes| Jumps::parse(Table::parse(entry, attributes)?, attributes),
+        )
+    }
+
+    /// What a list has, as far as it can be read.
+    fn entries<E>(
+        &mut self,
+        kind: u8,
+        family: u8,
+        what: &'static str,
+        parse: impl Fn(&Message<'_>, &Attributes<'_>) -> Option<E>,
+    ) -> Result<Vec<E>, ObserveError> {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                thread::sleep(FIRST_PAUSE * (1 << attempt));
+            }
+            let mut entries = Vec::new();
+            let listing = self.list(
+                kind,
+                family,
+                what,
+                |_| (),
+                |entry| {
+                    entries.extend(parse(entry, &message::attributes(entry)));
+                    Some(())
+                },
+            )?;
+            if listing == Listing::Consistent {
+                return Ok(entries);
+            }
+        }
+        Err(ObserveError::Unsteady { attempts: ATTEMPTS })
     }
 
     fn names<N: Ord>(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::rule::Jumps;
 use crate::{Chain, Data, Element, Name, Rule, Set, SetKind, Table, comment};
 
 /// What is done to an object. The words are `nft`'s.
@@ -47,6 +48,8 @@ pub enum Object {
     Chain(Chain),
     /// A rule; it can only be added, and goes with a flush of its chain.
     Rule(Rule),
+    /// A rule that is there, by its handle; it can only be deleted.
+    Jumps(Jumps),
     /// A set or map.
     Set(Arc<Set>),
     /// Elements of a set or map.
@@ -60,6 +63,7 @@ impl Object {
             Self::Table(table) => table,
             Self::Chain(chain) => &chain.table,
             Self::Rule(rule) => &rule.table,
+            Self::Jumps(rule) => &rule.table,
             Self::Set(set) => &set.table,
             Self::Elements(elements) => &elements.set.table,
         }
@@ -70,7 +74,7 @@ impl Object {
         match self {
             Self::Table(_) => "table",
             Self::Chain(_) => "chain",
-            Self::Rule(_) => "rule",
+            Self::Rule(_) | Self::Jumps(_) => "rule",
             Self::Set(set) if set.is_map() => "map",
             Self::Set(_) => "set",
             Self::Elements(_) => "element",
@@ -83,6 +87,7 @@ impl Object {
             Self::Table(table) => &table.name,
             Self::Chain(chain) => &chain.name,
             Self::Rule(rule) => &rule.chain,
+            Self::Jumps(rule) => &rule.chain,
             Self::Set(set) => &set.name,
             Self::Elements(elements) => &elements.set.name,
         }
@@ -196,6 +201,7 @@ fn check(verb: Verb, object: &Object) -> Result<(), TransactionError> {
         Object::Chain(_) | Object::Set(_) => true,
         Object::Table(_) | Object::Elements(_) => verb != Verb::Flush,
         Object::Rule(_) => verb == Verb::Add,
+        Object::Jumps(_) => verb == Verb::Delete,
     };
     if !is_supported {
         return Err(TransactionError::Unsupported {
@@ -212,7 +218,7 @@ fn check(verb: Verb, object: &Object) -> Result<(), TransactionError> {
             .iter()
             .enumerate()
             .try_for_each(|(index, element)| check_element(verb, &elements.set, index, element)),
-        Object::Table(_) | Object::Chain(_) | Object::Set(_) => Ok(()),
+        Object::Table(_) | Object::Chain(_) | Object::Jumps(_) | Object::Set(_) => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod frontend;
 pub mod hash;
 pub mod layout;
+pub mod leftovers;
 mod name;
 pub mod names;
 pub mod plan;

@@ -15,6 +15,7 @@ import_exception!(kpx.errors, FlushFailed);
 import_exception!(kpx.errors, ListenFailed);
 import_exception!(kpx.errors, ObserveFailed);
 import_exception!(kpx.errors, QuestionInvalid);
+import_exception!(kpx.errors, TakeOverFailed);
 
 pub(crate) fn configuration_invalid(error: &ConfigError) -> PyErr {
     ConfigurationInvalid::new_err((error_chain(error), None::<&str>))
@@ -38,6 +39,10 @@ pub(crate) fn observe_failed(error: &ObserveError) -> PyErr {
 
 pub(crate) fn commit_failed(error: &CommitError) -> PyErr {
     CommitFailed::new_err((error_chain(error), error.hint()))
+}
+
+pub(crate) fn take_over_failed(message: String, hint: Option<&'static str>) -> PyErr {
+    TakeOverFailed::new_err((message, hint))
 }
 
 pub(crate) fn sync_failed(error: &SyncError<ObserveError, CommitError>) -> PyErr {

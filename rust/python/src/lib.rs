@@ -9,6 +9,7 @@ mod errors;
 mod flows;
 mod foreign;
 mod kernel;
+mod leftovers;
 mod plan;
 mod proxier;
 mod report;
@@ -27,6 +28,8 @@ mod _core {
     use crate::flows::PyStaleFlows;
     #[pymodule_export]
     use crate::foreign::{chain_names, table_names};
+    #[pymodule_export]
+    use crate::leftovers::{remove_kube_proxy_ipvs, remove_kube_proxy_rules};
     #[pymodule_export]
     use crate::plan::PyPlan;
     #[pymodule_export]

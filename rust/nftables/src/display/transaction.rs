@@ -30,6 +30,9 @@ impl Display for Operation {
             (Verb::Add, Object::Chain(chain)) => chain.fmt(f),
             (Verb::Add, Object::Rule(rule)) => rule.fmt(f),
             (Verb::Add, Object::Set(set)) => set.fmt(f),
+            (_, Object::Jumps(rule)) => {
+                write!(f, "{} {} handle {}", rule.table, rule.chain, rule.handle)
+            }
             (Verb::Delete | Verb::Flush, Object::Chain(_) | Object::Rule(_) | Object::Set(_)) => {
                 write!(f, "{} {}", object.table(), object.name())
             }
