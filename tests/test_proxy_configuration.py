@@ -71,6 +71,7 @@ def test_a_generated_file(tmp_path: Path) -> None:
     assert configuration.honoured == (
         "clientConnection.kubeconfig",
         "clusterCIDR",
+        "conntrack.tcpBeLiberal",
         "hostnameOverride",
         "mode",
         "nftables.masqueradeAll",

@@ -8,7 +8,7 @@ from enum import Enum
 
 from kpx.errors import ConfigurationInvalid
 
-__all__ = ["Backend", "LocalMode", "Settings", "default_node_name"]
+__all__ = ["Backend", "ConntrackSettings", "LocalMode", "Settings", "default_node_name"]
 
 
 class Backend(str, Enum):
@@ -71,6 +71,25 @@ class Settings:
         return json.dumps(
             {name: value for name, value in values.items() if value not in (None, [])}
         )
+
+
+@dataclass(frozen=True)
+class ConntrackSettings:
+    """How connections are tracked: `conntrack` of `KubeProxyConfiguration` v1alpha1.
+
+    The defaults are its own. A number of 0 leaves the kernel's setting alone. Times are seconds.
+    """
+
+    max_per_core: int = 32768
+    """Flows tracked at most, for each core."""
+    min: int = 131072
+    """The least of what that makes."""
+    tcp_established_timeout: float = 86400.0
+    tcp_close_wait_timeout: float = 3600.0
+    tcp_be_liberal: bool = False
+    """Whether packets outside the window are tracked too."""
+    udp_timeout: float = 0.0
+    udp_stream_timeout: float = 0.0
 
 
 def default_node_name() -> str:

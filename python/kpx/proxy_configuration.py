@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from kpx.config import Backend, LocalMode
+from kpx.config import Backend, ConntrackSettings, LocalMode
 from kpx.errors import ConfigurationInvalid, YamlInvalid
 
-__all__ = ["ProxyConfiguration"]
+__all__ = ["ProxyConfiguration", "parse_duration"]
 
 _API_VERSION: Final = "kubeproxy.config.k8s.io/v1alpha1"
 _KIND: Final = "KubeProxyConfiguration"
@@ -17,6 +17,13 @@ _KIND: Final = "KubeProxyConfiguration"
 _HONOURED: Final = (
     "clientConnection.kubeconfig",
     "clusterCIDR",
+    "conntrack.maxPerCore",
+    "conntrack.min",
+    "conntrack.tcpBeLiberal",
+    "conntrack.tcpCloseWaitTimeout",
+    "conntrack.tcpEstablishedTimeout",
+    "conntrack.udpStreamTimeout",
+    "conntrack.udpTimeout",
     "detectLocal.bridgeInterface",
     "detectLocal.interfaceNamePrefix",
     "detectLocalMode",
@@ -62,6 +69,7 @@ class ProxyConfiguration:
     """Seconds."""
     sync_period: float | None = None
     """Seconds."""
+    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
     honoured: tuple[str, ...] = field(default=(), compare=False)
     """The fields that the file sets and kpx honours."""
     ignored: tuple[str, ...] = field(default=(), compare=False)
@@ -99,6 +107,7 @@ class ProxyConfiguration:
             metrics_bind_address=configuration.text("metricsBindAddress") or None,
             min_sync_period=configuration.seconds("nftables.minSyncPeriod"),
             sync_period=configuration.seconds("nftables.syncPeriod") or None,
+            conntrack=_conntrack(configuration),
             honoured=tuple(sorted(name for name in given if name in _HONOURED)),
             ignored=tuple(
                 sorted(
@@ -148,11 +157,10 @@ class _Fields:
         text = self.text(name)
         if not text:
             return None
-        if text == "0":
-            return 0.0
-        if not _DURATION.fullmatch(text):
-            raise self.invalid(name, f"`{text}` is no duration such as `30s`")
-        return sum(float(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text))
+        try:
+            return parse_duration(text)
+        except ValueError as failure:
+            raise self.invalid(name, str(failure)) from failure
 
     def texts(self, name: str) -> tuple[str, ...]:
         found = self.value(name, list) or []
@@ -162,6 +170,33 @@ class _Fields:
 
     def invalid(self, name: str, cause: str) -> ConfigurationInvalid:
         return ConfigurationInvalid(f"{self.path}: {name}: {cause}")
+
+
+def parse_duration(text: str) -> float:
+    """Reads a duration as Go writes it, such as `1m30s`, in seconds.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if text == "0":
+        return 0.0
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"`{text}` is no duration such as `30s`")
+    return sum(float(part[1]) * _UNITS[part[2]] for part in _PART.finditer(text))
+
+
+def _conntrack(configuration: _Fields) -> ConntrackSettings:
+    """What is not said, or null, is upstream's default."""
+    values = {
+        "max_per_core": configuration.value("conntrack.maxPerCore", int),
+        "min": configuration.value("conntrack.min", int),
+        "tcp_established_timeout": configuration.seconds("conntrack.tcpEstablishedTimeout"),
+        "tcp_close_wait_timeout": configuration.seconds("conntrack.tcpCloseWaitTimeout"),
+        "tcp_be_liberal": configuration.value("conntrack.tcpBeLiberal", bool),
+        "udp_timeout": configuration.seconds("conntrack.udpTimeout"),
+        "udp_stream_timeout": configuration.seconds("conntrack.udpStreamTimeout"),
+    }
+    return ConntrackSettings(**{name: value for name, value in values.items() if value is not None})
 
 
 def _load(path: Path) -> Mapping[str, Any]:

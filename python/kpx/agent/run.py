@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from kpx import inquiry, kube_proxy
 from kpx._core import cleanup
-from kpx.agent import events
+from kpx.agent import events, sysctls
 from kpx.agent.cadence import Cadence
 from kpx.agent.cluster import Watcher
 from kpx.agent.flows import Flusher
@@ -24,7 +24,7 @@ from kpx.agent.metrics import Metrics
 from kpx.agent.omission import Omission
 from kpx.agent.pipeline import Pipeline
 from kpx.agent.status import Status
-from kpx.config import Settings
+from kpx.config import ConntrackSettings, Settings
 from kpx.errors import KpxError
 from kpx.kube import Client, EventRecorder, load_configuration
 from kpx.sources import Cluster, Manifests, Source
@@ -53,6 +53,7 @@ class AgentSettings:
     """The most seconds between two attempts; a change may wait for twice that to be healthy."""
     cleanup_on_exit: bool = False
     """Whether to delete what is programmed when the agent is stopped."""
+    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
     take_over: bool = False
     """Whether to remove what kube-proxy left, once the node is programmed."""
 
@@ -142,6 +143,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
         threading.Thread(target=guarded, args=(body,), name=name, daemon=True)
         for name, body in bodies
     ]
+    sysctls.apply(agent.conntrack)
     for thread in threads:
         thread.start()
     _log.info("started on node `%s`", settings.node_name)

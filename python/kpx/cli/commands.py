@@ -16,6 +16,7 @@ from kpx.cli.controller import run as run_controller
 from kpx.cli.controller import write as write_slices
 from kpx.cli.options import (
     AgentOptions,
+    ConntrackOptions,
     DataOutput,
     NodeOptions,
     OutputOption,
@@ -151,7 +152,12 @@ def plan(
     )
 )
 @expanded
-def run(options: NodeOptions, agent: AgentOptions, take_over: TakeOverOption = False) -> int:
+def run(
+    options: NodeOptions,
+    agent: AgentOptions,
+    conntrack: ConntrackOptions,
+    take_over: TakeOverOption = False,
+) -> int:
     """Keep this node programmed until stopped: follow changes, and mend what others change.
 
     Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in. SIGTERM
@@ -166,7 +172,8 @@ def run(options: NodeOptions, agent: AgentOptions, take_over: TakeOverOption = F
             "standard input cannot be followed", "pass files or directories with `-f`"
         )
     source = options.source(configuration, settings.node_name)
-    run_agent(settings, agent.settings(configuration, take_over=take_over), source)
+    agent_settings = agent.settings(configuration, conntrack, take_over=take_over)
+    run_agent(settings, agent_settings, source)
     return ExitCode.DONE
 
 

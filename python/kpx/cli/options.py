@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from functools import wraps
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kpx.config import Backend, LocalMode, Settings, default_node_name
+from kpx.config import Backend, ConntrackSettings, LocalMode, Settings, default_node_name
 from kpx.errors import ConfigurationInvalid
 from kpx.logs import LogFormat, start_log
-from kpx.proxy_configuration import ProxyConfiguration
+from kpx.proxy_configuration import ProxyConfiguration, parse_duration
 from kpx.report import Output
 from kpx.sources import Cluster, Manifests, Source
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentOptions",
+    "ConntrackOptions",
     "ContextOption",
     "DataOutput",
     "FilenameOption",
@@ -188,6 +189,56 @@ class NodeOptions:
 
 
 @dataclass(frozen=True)
+class ConntrackOptions:
+    """How `kpx run` has the kernel track connections. What is 0 is left as it is."""
+
+    conntrack_max_per_core: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Flows tracked at most per core. Default: 32768."),
+    ] = None
+    conntrack_min: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="The least of what that makes. Default: 131072."),
+    ] = None
+    conntrack_tcp_timeout_established: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="When a silent connection ends. Default: 24h."),
+    ] = None
+    conntrack_tcp_timeout_close_wait: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="The same when it is half closed. Default: 1h."),
+    ] = None
+    conntrack_tcp_be_liberal: Annotated[
+        bool | None, typer.Option(help="Track packets outside the window too.")
+    ] = None
+    conntrack_udp_timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="When a silent UDP flow ends.")
+    ] = None
+    conntrack_udp_timeout_stream: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="The same where both sides have spoken."),
+    ] = None
+
+    def settings(self, configuration: ProxyConfiguration) -> ConntrackSettings:
+        """The settings that flags and the configuration file make together.
+
+        Raises:
+            ConfigurationInvalid: A duration is none.
+        """
+        flags = {
+            "max_per_core": self.conntrack_max_per_core,
+            "min": self.conntrack_min,
+            "tcp_established_timeout": _seconds(self.conntrack_tcp_timeout_established),
+            "tcp_close_wait_timeout": _seconds(self.conntrack_tcp_timeout_close_wait),
+            "tcp_be_liberal": self.conntrack_tcp_be_liberal,
+            "udp_timeout": _seconds(self.conntrack_udp_timeout),
+            "udp_stream_timeout": _seconds(self.conntrack_udp_timeout_stream),
+        }
+        given: dict[str, Any] = {name: flag for name, flag in flags.items() if flag is not None}
+        return replace(configuration.conntrack, **given)
+
+
+@dataclass(frozen=True)
 class AgentOptions:
     """How `kpx run` runs."""
 
@@ -229,7 +280,11 @@ class AgentOptions:
         start_log(self.log_format)
 
     def settings(
-        self, configuration: ProxyConfiguration, *, take_over: bool = False
+        self,
+        configuration: ProxyConfiguration,
+        conntrack: ConntrackOptions,
+        *,
+        take_over: bool = False,
     ) -> "AgentSettings":
         """The settings that flags and the configuration file make together.
 
@@ -254,7 +309,15 @@ class AgentOptions:
             sync_period=_first(self.sync_period, configuration.sync_period, default.sync_period),
             cleanup_on_exit=self.cleanup_on_exit,
             take_over=take_over,
+            conntrack=conntrack.settings(configuration),
         )
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as failure:
+        raise ConfigurationInvalid(str(failure)) from failure
 
 
 def _first(flag: float | None, configured: float | None, default: float) -> float:
