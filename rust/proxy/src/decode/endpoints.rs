@@ -1,7 +1,5 @@
 //! `v1` Endpoints: the older form of EndpointSlices, read as such.
 
-use std::net::IpAddr;
-
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -33,6 +31,7 @@ struct Subset {
 #[serde(rename_all = "camelCase", expecting = "an object")]
 struct SubsetAddress {
     ip: Option<SmolStr>,
+    hostname: Option<SmolStr>,
     node_name: Option<SmolStr>,
 }
 
@@ -49,9 +48,7 @@ impl ApiObject for EndpointsObject {
         name: NamespacedName,
         left_out: &mut LeftOut,
     ) -> Result<Content, Reason> {
-        if self.metadata.labels().headless.0 {
-            return Ok(Content::Irrelevant);
-        }
+        let is_headless = self.metadata.labels().headless.0;
         let trigger_time = self.metadata.take_trigger_time();
         let mut slices = Vec::new();
         for (index, mut subset) in self.subsets.into_iter().flatten().enumerate() {
@@ -72,14 +69,17 @@ impl ApiObject for EndpointsObject {
                         name: format!("{}-{index}-{family}", name.name).into(),
                     },
                     service: name.clone(),
-                    is_headless: false,
+                    is_headless,
                     ports: ports.clone(),
                     endpoints,
                     last_change_trigger_time: trigger_time.clone(),
                 });
             }
         }
-        Ok(Content::Endpoints(slices))
+        Ok(Content::Endpoints {
+            is_headless,
+            slices,
+        })
     }
 }
 
@@ -93,7 +93,16 @@ impl Subset {
             for (position, entry) in addresses.into_iter().flatten().enumerate() {
                 let text = entry.ip.unwrap_or_default();
                 match parse_address(&text) {
-                    Some(address) => endpoints.push(endpoint(address, entry.node_name, ready)),
+                    Some(address) => endpoints.push(Endpoint {
+                        address,
+                        hostname: entry.hostname.filter(|name| !name.is_empty()).map(Box::new),
+                        node_name: entry.node_name.filter(|name| !name.is_empty()),
+                        ready,
+                        serving: ready,
+                        terminating: false,
+                        zone_hints: Vec::new(),
+                        node_hints: Vec::new(),
+                    }),
                     None => left_out.push(format_args!(
                         "subsets[{index}].{field}[{position}].ip: {} is not an IP address",
                         Quoted(&text)
@@ -102,18 +111,5 @@ impl Subset {
             }
         }
         endpoints
-    }
-}
-
-fn endpoint(address: IpAddr, node_name: Option<SmolStr>, ready: bool) -> Endpoint {
-    Endpoint {
-        address,
-        hostname: None,
-        node_name: node_name.filter(|name| !name.is_empty()),
-        ready,
-        serving: ready,
-        terminating: false,
-        zone_hints: Vec::new(),
-        node_hints: Vec::new(),
     }
 }

@@ -36,7 +36,12 @@ pub(crate) enum Content {
     /// A slice of the endpoints of a Service.
     EndpointSlice(Box<EndpointSlice>),
     /// All endpoints of the Service of the same name.
-    Endpoints(Vec<EndpointSlice>),
+    Endpoints {
+        /// Whether the Service has no address of its own.
+        is_headless: bool,
+        /// One for each subset and family.
+        slices: Vec<EndpointSlice>,
+    },
     /// A node, perhaps another.
     Node(Node),
     /// A namespace.

@@ -338,9 +338,13 @@ impl State {
                 self.remove(kind, name);
                 return Outcome::Ignored;
             }
+            Content::Endpoints { is_headless, .. } if is_headless && !self.keeps_all_services => {
+                self.remove(kind, name);
+                return Outcome::Ignored;
+            }
             Content::Service(service) => self.set_service(name, Some(service)),
             Content::EndpointSlice(slice) => self.set_slice(name, Some(slice)),
-            Content::Endpoints(slices) => self.set_endpoints(name, Some(slices.into())),
+            Content::Endpoints { slices, .. } => self.set_endpoints(name, Some(slices.into())),
             Content::Node(node) => self.node = Some(node),
             Content::ServiceCidr(ranges) => {
                 self.service_cidrs.insert(name, ranges);

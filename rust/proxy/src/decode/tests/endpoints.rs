@@ -197,7 +197,7 @@ fn endpoints_are_read_as_slices() {
             {"addresses": [{"ip": "10.0.0.3"}], "ports": [{"name": "x", "port": 81}]},
             {"ports": [{"port": 82}]}]}"#,
     );
-    let Ok(Content::Endpoints(slices)) = record.content else {
+    let Ok(Content::Endpoints { slices, .. }) = record.content else {
         panic!("{:?}", record.content);
     };
     let found = slices.iter().map(|slice| {
@@ -234,10 +234,20 @@ fn endpoints_are_read_as_slices() {
 }
 
 #[test]
-fn endpoints_of_headless_services_are_skipped() {
+fn endpoints_of_headless_services_have_host_names() {
     let record = decode_object(
-        r#"{"apiVersion": "v1", "kind": "Endpoints", "subsets": [],
-            "metadata": {"name": "web", "labels": {"service.kubernetes.io/headless": ""}}}"#,
+        r#"{"apiVersion": "v1", "kind": "Endpoints",
+            "metadata": {"name": "db", "labels": {"service.kubernetes.io/headless": ""}},
+            "subsets": [{"addresses": [{"ip": "10.0.0.1", "hostname": "db-0"}, {"ip": "10.0.0.2"}]}]}"#,
     );
-    assert_eq!(record.content, Ok(Content::Irrelevant));
+    let Ok(Content::Endpoints {
+        is_headless: true,
+        slices,
+    }) = record.content
+    else {
+        panic!("{:?}", record.content);
+    };
+    let names = slices[0].endpoints.iter();
+    let names: Vec<_> = names.map(|one| one.hostname.as_deref().cloned()).collect();
+    assert_eq!(names, [Some("db-0".into()), None]);
 }
