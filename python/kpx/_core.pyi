@@ -430,7 +430,8 @@ class DnsStore:
 
         Keys: `rcode`; `answer`, `authority` and `additional`, lists of records with `name`, `ttl`,
         `type`, `data` and `endpoint` (an address, or null); `services`, a list of
-        `namespace/name`. Raises `kpx.errors.QuestionInvalid`.
+        `namespace/name`; `outside`, where the last alias leads if that is in none of the zones, or
+        null. Raises `kpx.errors.QuestionInvalid`.
         """
 
     def records(self, zone: str) -> list[tuple[str, int, str, list[str]]]:
@@ -443,11 +444,22 @@ class DnsStore:
 class DnsServer:
     """Answers questions over UDP and TCP from a store, on threads of its own."""
 
-    def __new__(cls, store: DnsStore, address: str, threads: int, transfer_to: list[str]) -> Self:
+    def __new__(
+        cls,
+        store: DnsStore,
+        address: str,
+        threads: int,
+        transfer_to: list[str],
+        upstream: list[str] = [],
+        log_queries: bool = False,
+    ) -> Self:
         """Listens on `address:port`; on port 0, on a free one.
 
-        Peers in the ranges of `transfer_to` may have whole zones. Raises `kpx.errors.ListenFailed`,
-        and `kpx.errors.QuestionInvalid` where an address or a range is none.
+        Peers in the ranges of `transfer_to` may have whole zones. The servers `upstream`
+        (`address:port`) are asked for names in none of the zones; without any, such names are
+        refused. `log_queries` writes a line to stderr for every answer. Raises
+        `kpx.errors.ListenFailed`, and `kpx.errors.QuestionInvalid` where an address or a range is
+        none.
         """
 
     def address(self) -> str | None:
@@ -458,6 +470,9 @@ class DnsServer:
 
     def dropped(self) -> int:
         """How many messages were not answered, because there was nothing to answer to."""
+
+    def forwarded(self) -> tuple[int, int]:
+        """How many questions went upstream, and how many of them were not replied to."""
 
     def stop(self) -> None:
         """Stops answering, and waits for it."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from dns_cluster import manifest
+from dns_peers import Peers
 from kpx._core import DnsServer, DnsStore
 
 CONFIG = {
@@ -30,3 +31,9 @@ def server(store: DnsStore) -> Iterator[tuple[str, int]]:
     host, port = address.rsplit(":", 1)
     yield host, int(port)
     server.stop()
+
+
+@pytest.fixture
+def peers() -> Iterator[Peers]:
+    with Peers() as peers:
+        yield peers

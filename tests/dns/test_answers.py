@@ -15,9 +15,11 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import dns.zone
 import pytest
 
+from dns_cluster import SLICES
 from kpx._core import DnsStore
 from kpx.dns import write_zone_file, zone_text
 
@@ -310,3 +312,54 @@ def test_serial_of_a_zone_file_only_grows(store: DnsStore, tmp_path: Path) -> No
     changed = text.replace("10.96.0.11", "10.96.0.12").replace(f" {first} ", " 7 ")
     assert write_zone_file(path, changed)
     assert dns.zone.from_file(str(path), "cluster.local.").get_soa().serial == first + 1
+
+
+def test_difference_from_the_current_version_is_the_serial_alone(server: Address) -> None:
+    soa = ask(server, "cluster.local. SOA").answer[0]
+    query = dns.message.make_query("cluster.local.", "IXFR")
+    query.authority.append(soa)
+    now = dns.query.tcp(query, server[0], port=server[1], timeout=5)
+    assert [rrset.rdtype for rrset in now.answer] == [dns.rdatatype.SOA]
+    old = dns.rrset.from_text("cluster.local.", 5, "IN", "SOA", "ns. hostmaster. 7 1 1 1 1")
+    query.authority[:] = [old]
+    whole = dns.query.tcp(query, server[0], port=server[1], timeout=5, one_rr_per_rrset=True)
+    assert len(whole.answer) > 30
+    assert whole.answer[0] == whole.answer[-1] == soa
+
+
+def test_external_name_that_is_none_is_reported(store: DnsStore) -> None:
+    (rejection,) = store.rejections()
+    assert (rejection.kind, rejection.name, rejection.whole) == ("Service", "shop/literal", True)
+    assert rejection.reason == "spec.externalName: `192.0.2.1` is not a domain name"
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "literal", "namespace": "shop"},
+        "spec": {"type": "ExternalName", "externalName": "www.example.org"},
+    }
+    store.feed(json.dumps(service).encode())
+    assert not store.rejections()
+
+
+def test_endpoints_count_where_there_are_no_slices(store: DnsStore, server: Address) -> None:
+    endpoints = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "asleep",
+            "namespace": "shop",
+            "labels": {"service.kubernetes.io/headless": ""},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": "10.244.4.2", "hostname": "old-0"}],
+                "ports": [{"name": "x", "port": 1}],
+            }
+        ],
+    }
+    store.feed(json.dumps(endpoints).encode())
+    assert ask(server, f"old-0.asleep.{SHOP} A").rcode() == dns.rcode.NXDOMAIN, "a slice is there"
+    gone = {"type": "DELETED", "object": {**SLICES[-1]}}
+    store.feed_event(json.dumps(gone).encode())
+    assert texts(ask(server, f"old-0.asleep.{SHOP} A")) == {"10.244.4.2"}
+    assert texts(ask(server, f"_x._tcp.asleep.{SHOP} SRV")) == {f"0 100 1 old-0.asleep.{SHOP}"}

@@ -33,6 +33,17 @@ class _Names(Collector):
             "Messages without an answer, because there was nothing to answer to.",
             value=self._server.dropped(),
         )
+        forwarded, failed = self._server.forwarded()
+        yield CounterMetricFamily(
+            "kpx_dns_upstream_questions",
+            "Questions that went to other name servers.",
+            value=forwarded,
+        )
+        yield CounterMetricFamily(
+            "kpx_dns_upstream_failures",
+            "Questions that no other name server replied to in time.",
+            value=failed,
+        )
         durations = HistogramMetricFamily(
             "coredns_kubernetes_dns_programming_duration_seconds",
             "From the change of endpoints to the names that say so.",

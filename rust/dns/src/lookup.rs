@@ -38,11 +38,43 @@ pub enum Rcode {
     NotImp = 4,
     /// The question is not for this server.
     Refused = 5,
+    /// A name exists that should not (RFC 2136, 2.2); like the next four, from other servers only.
+    YxDomain = 6,
+    /// A record set exists that should not.
+    YxRrset = 7,
+    /// A record set that should exist does not.
+    NxRrset = 8,
+    /// The server is not authoritative, or the request is not authorized.
+    NotAuth = 9,
+    /// A name is not in the zone.
+    NotZone = 10,
     /// The version of EDNS is not supported.
     BadVers = 16,
 }
 
 impl Rcode {
+    /// Every outcome.
+    pub const ALL: [Self; 12] = [
+        Self::NoError,
+        Self::FormErr,
+        Self::ServFail,
+        Self::NxDomain,
+        Self::NotImp,
+        Self::Refused,
+        Self::YxDomain,
+        Self::YxRrset,
+        Self::NxRrset,
+        Self::NotAuth,
+        Self::NotZone,
+        Self::BadVers,
+    ];
+
+    /// The outcome of a number; that of a failure for one that is not assigned.
+    pub(crate) fn of_number(number: u8) -> Self {
+        let found = Self::ALL.into_iter().find(|one| *one as u8 == number);
+        found.unwrap_or(Self::ServFail)
+    }
+
     /// The mnemonic.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,6 +84,11 @@ impl Rcode {
             Self::NxDomain => "NXDOMAIN",
             Self::NotImp => "NOTIMP",
             Self::Refused => "REFUSED",
+            Self::YxDomain => "YXDOMAIN",
+            Self::YxRrset => "YXRRSET",
+            Self::NxRrset => "NXRRSET",
+            Self::NotAuth => "NOTAUTH",
+            Self::NotZone => "NOTZONE",
             Self::BadVers => "BADVERS",
         }
     }
@@ -70,6 +107,8 @@ pub struct Answer {
     pub additional: Vec<RecordSet>,
     /// The Services the answer comes from.
     pub services: SmallVec<[NamespacedName; 1]>,
+    /// Where the last alias leads, if that is in none of the zones.
+    pub outside: Option<Name>,
 }
 
 impl Answer {
@@ -82,7 +121,8 @@ impl Answer {
     }
 
     /// The answer as a JSON object: `rcode`, `answer`, `authority` and `additional` (lists of records
-    /// with `name`, `ttl`, `type`, `data` and, where it stands for one, `endpoint`), and `services`.
+    /// with `name`, `ttl`, `type`, `data` and, where it stands for one, `endpoint`), `services`, and
+    /// `outside`.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&json!({
             "rcode": self.rcode.as_str(),
@@ -90,6 +130,7 @@ impl Answer {
             "authority": records_json(self.authority.as_slice()),
             "additional": records_json(&self.additional),
             "services": self.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "outside": self.outside.as_ref().map(ToString::to_string),
         }))
     }
 }
@@ -132,7 +173,7 @@ impl Zones {
         for followed in 0..=ALIASES_FOLLOWED {
             match self.find(&name, record_type, now, &mut answer.services) {
                 Found::Outside if followed == 0 => return None,
-                Found::Outside => break,
+                Found::Outside => answer.outside = Some(name.clone()),
                 Found::Unknown => answer.rcode = Rcode::ServFail,
                 Found::NoData | Found::NoName if !self.is_complete => {
                     answer.rcode = Rcode::ServFail;
@@ -144,7 +185,7 @@ impl Zones {
                 }
                 Found::Records(set) => {
                     let alias = match set.records.first().map(|record| &record.data) {
-                        Some(Data::Cname(target)) if record_type != RecordType::CNAME => {
+                        Some(Data::Cname(target)) if is_followed(record_type) => {
                             Some(target.clone())
                         }
                         _ => None,
@@ -210,7 +251,14 @@ impl Zones {
         }
         let is_in_zone = self.zone_of(name).is_some();
         match self.find_reverse(name, record_type, services) {
-            Found::NoName | Found::NoData if !is_in_zone => Found::Outside,
+            Found::NoName | Found::NoData if !is_in_zone => {
+                if self.is_complete || address_range(name).is_none() {
+                    Found::Outside
+                } else {
+                    // It may be the name of an address that is not known yet.
+                    Found::Unknown
+                }
+            }
             found => found,
         }
     }
@@ -437,6 +485,11 @@ impl Zones {
         }
         sets
     }
+}
+
+/// Whether an alias is not itself what was asked for (RFC 1034, 3.6.2).
+fn is_followed(record_type: RecordType) -> bool {
+    !matches!(record_type, RecordType::CNAME | RecordType::ANY)
 }
 
 /// The label of a protocol (RFC 2782).

@@ -172,7 +172,7 @@ fn service_ports(service: &Service) -> Vec<EndpointPort> {
 }
 
 /// An external name; an IP address is none, as upstream has it (coredns#2324).
-fn external_name(text: &str) -> Option<Name> {
+pub(crate) fn external_name(text: &str) -> Option<Name> {
     let name = text.strip_suffix('.').unwrap_or(text);
     if name.parse::<IpAddr>().is_ok() {
         return None;

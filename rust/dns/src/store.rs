@@ -1,5 +1,6 @@
 //! What the cluster says, and the zones it makes.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +11,7 @@ use crate::Name;
 use crate::lookup::Answer;
 use crate::programming::{Durations, ServiceKind};
 use crate::records::{RecordSet, RecordType};
-use crate::service_names::ServiceNames;
+use crate::service_names::{ServiceNames, external_name};
 use crate::zones::{ZoneConfig, Zones};
 
 /// What the cluster says, and the zones it makes. A change is in the zones when the call that
@@ -20,6 +21,8 @@ pub struct Store {
     state: Mutex<State>,
     zones: RwLock<Zones>,
     programming: Mutex<[Durations; 3]>,
+    /// Services whose external name is none.
+    misnamed: Mutex<BTreeSet<NamespacedName>>,
 }
 
 impl Store {
@@ -31,6 +34,7 @@ impl Store {
             ),
             zones: RwLock::new(Zones::new(config, seconds_now())),
             programming: Mutex::default(),
+            misnamed: Mutex::default(),
         }
     }
 
@@ -79,9 +83,25 @@ impl Store {
         self.lock().services_without_slices()
     }
 
-    /// Every object, or part of one, that is left out.
+    /// Every object, or part of one, that is left out; among them Services with an external name
+    /// that is no domain name, for which there can be no record.
     pub fn rejections(&self) -> Vec<Rejection> {
-        self.lock().rejections().into_iter().cloned().collect()
+        let state = self.lock();
+        let mut rejections: Vec<_> = state.rejections().into_iter().cloned().collect();
+        let misnamed = self.misnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        rejections.extend(misnamed.iter().filter_map(|name| {
+            let target = state.service(name)?.external_name.as_deref()?;
+            Some(Rejection {
+                kind: Kind::Service.as_str().into(),
+                name: name.to_string().into(),
+                reason: format!(
+                    "spec.externalName: `{}` is not a domain name",
+                    target.escape_debug()
+                ),
+                whole: true,
+            })
+        }));
+        rejections
     }
 
     /// What a question would be answered with; `None` if the name is in none of the zones.
@@ -100,8 +120,15 @@ impl Store {
 
     fn derive(&self, state: &mut State) {
         let changes = state.take_changes();
+        let mut misnamed = self.misnamed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut derived = changes.services.into_iter().map(|name| {
             let service = state.service(&name);
+            let target = service.and_then(|service| service.external_name.as_deref());
+            if target.is_some_and(|target| external_name(target).is_none()) {
+                misnamed.insert(name.clone());
+            } else if !misnamed.is_empty() {
+                misnamed.remove(&name);
+            }
             let names = service
                 .and_then(|service| ServiceNames::derive(service, state.slices(&service.name)));
             (name, names)

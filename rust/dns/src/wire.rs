@@ -1,5 +1,9 @@
 //! Messages: a question read, an answer written (RFC 1035, 4; RFC 6891).
 
+mod reply;
+
+pub(crate) use reply::{UpstreamQuery, is_truncated};
+
 use crate::Name;
 use crate::lookup::{Answer, Rcode};
 use crate::records::{Data, RecordSet, RecordType};
@@ -20,6 +24,8 @@ const AUTHORITATIVE: u8 = 0x04;
 const TRUNCATED: u8 = 0x02;
 const RECURSION_DESIRED: u8 = 0x01;
 const OPCODE: u8 = 0x78;
+const RECURSION_AVAILABLE: u8 = 0x80;
+const CHECKING_DISABLED: u8 = 0x10;
 
 /// How large an answer may be.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +50,48 @@ struct Edns {
     wants_dnssec: bool,
 }
 
+/// An answer, and what of it only another name server can know.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The answer as far as the zones go.
+    pub message: Vec<u8>,
+    /// How it turned out.
+    pub rcode: Rcode,
+    /// What another name server is to be asked, if the client wishes that.
+    pub missing: Option<Missing>,
+}
+
+/// What of an answer is in none of the zones.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    target: Option<Name>,
+    /// Where the question ends in the message.
+    question_end: usize,
+    /// How large the answer may be.
+    size: usize,
+    has_edns: bool,
+    wants_dnssec: bool,
+    is_checking_disabled: bool,
+}
+
+impl Response {
+    fn whole(message: Vec<u8>, rcode: Rcode) -> Self {
+        let missing = None;
+        Self {
+            message,
+            rcode,
+            missing,
+        }
+    }
+
+    /// Says that the server asks others what it does not know itself.
+    pub(crate) fn offer_recursion(&mut self) {
+        if let Some(flags) = self.message.get_mut(3) {
+            *flags |= RECURSION_AVAILABLE;
+        }
+    }
+}
+
 /// Answers a message. `None` if there is nothing to answer to: it is too short to have an ID, or is
 /// an answer itself. `now` is in seconds since 1970; `start` rotates addresses.
 pub fn respond(
@@ -52,12 +100,12 @@ pub fn respond(
     limits: Limits,
     now: u32,
     start: usize,
-) -> Option<(Vec<u8>, Rcode)> {
+) -> Option<Response> {
     let header = request.get(..HEADER_LENGTH)?;
     if header[2] & RESPONSE != 0 {
         return None;
     }
-    let empty = |rcode| Some((header_alone(header, rcode), rcode));
+    let empty = |rcode| Some(Response::whole(header_alone(header, rcode), rcode));
     if header[2] & OPCODE != 0 {
         return empty(Rcode::NotImp);
     }
@@ -74,6 +122,7 @@ pub fn respond(
         rcode,
         ..Answer::default()
     };
+    let mut is_missing = false;
     let (answer, is_authoritative) = if edns.as_ref().is_some_and(|edns| edns.version != 0) {
         (refused(Rcode::BadVers), false)
     } else if question.class != CLASS_IN
@@ -82,8 +131,14 @@ pub fn respond(
         (refused(Rcode::Refused), false)
     } else {
         match zones.lookup(&question.name, question.record_type, now) {
-            Some(answer) => (answer, true),
-            None => (refused(Rcode::Refused), false),
+            Some(answer) => {
+                is_missing = answer.outside.is_some();
+                (answer, true)
+            }
+            None => {
+                is_missing = true;
+                (refused(Rcode::Refused), false)
+            }
         }
     };
     let size = match (limits, &edns) {
@@ -101,11 +156,24 @@ pub fn respond(
         .message
         .extend_from_slice(request.get(..question.end)?);
     writer.write(&answer, is_authoritative, edns.as_ref(), start);
-    Some((writer.message, rcode))
+    let mut response = Response::whole(writer.message, rcode);
+    let is_truncated = response.message.get(2)? & TRUNCATED != 0;
+    if is_missing && header[2] & RECURSION_DESIRED != 0 && !is_truncated {
+        response.missing = Some(Missing {
+            target: answer.outside,
+            question_end: question.end,
+            size,
+            has_edns: edns.is_some(),
+            wants_dnssec: edns.is_some_and(|edns| edns.wants_dnssec),
+            is_checking_disabled: header[3] & CHECKING_DISABLED != 0,
+        });
+    }
+    Some(response)
 }
 
 /// The messages of a zone transfer (RFC 5936); `None` if a request asks for none, or for a zone that
-/// is not served. A request for the difference of two versions is answered with all (RFC 1995, 4).
+/// is not served. A request for the difference from another version is answered with all (RFC 1995,
+/// 4), or with the SOA record alone where there is none.
 pub(crate) fn transfer(zones: &Zones, request: &[u8], now: u32) -> Option<Vec<Vec<u8>>> {
     let header = request.get(..HEADER_LENGTH)?;
     let question = read_question(request)?;
@@ -115,8 +183,16 @@ pub(crate) fn transfer(zones: &Zones, request: &[u8], now: u32) -> Option<Vec<Ve
     if !(is_transfer && is_query && is_zone && question.class == CLASS_IN && zones.is_complete) {
         return None;
     }
-    let mut sets = zones.record_sets(&question.name, now);
-    sets.push(sets.first()?.clone());
+    let known = (question.record_type == RecordType::IXFR)
+        .then(|| known_serial(request, question.end))
+        .flatten();
+    let sets = if known == Some(zones.serial(now)) {
+        vec![zones.soa(&question.name, now)]
+    } else {
+        let mut sets = zones.record_sets(&question.name, now);
+        sets.push(sets.first()?.clone());
+        sets
+    };
     let mut messages = Vec::new();
     let mut writer = Writer::of(request.get(..question.end)?, &question.name);
     let mut count = 0;
@@ -137,11 +213,63 @@ pub(crate) fn transfer(zones: &Zones, request: &[u8], now: u32) -> Option<Vec<Ve
     Some(messages)
 }
 
+/// The question of an answer as `TYPE CLASS NAME`, its outcome, and its flags, such as `qr,aa,rd`.
+pub(crate) fn describe(answer: &[u8]) -> (String, &'static str, String) {
+    let question = read_question(answer).map_or_else(
+        || "- - -".to_owned(),
+        |question| {
+            let class = match question.class {
+                CLASS_IN => "IN".to_owned(),
+                other => format!("CLASS{other}"),
+            };
+            format!("{} {class} {}", question.record_type, question.name)
+        },
+    );
+    let [first, second] = [2, 3].map(|at| answer.get(at).copied().unwrap_or_default());
+    let flags = [
+        (first & RESPONSE, "qr"),
+        (first & AUTHORITATIVE, "aa"),
+        (first & TRUNCATED, "tc"),
+        (first & RECURSION_DESIRED, "rd"),
+        (second & RECURSION_AVAILABLE, "ra"),
+    ];
+    let set: Vec<_> = flags.iter().filter(|(bit, _)| *bit != 0).collect();
+    let flags = set.iter().map(|(_, name)| *name).collect::<Vec<_>>();
+    let flags = if flags.is_empty() {
+        "-".to_owned()
+    } else {
+        flags.join(",")
+    };
+    (question, Rcode::of_number(second & 0xf).as_str(), flags)
+}
+
+/// The serial that a request for a difference starts from: that of the SOA record in its authority
+/// section (RFC 1995, 3).
+fn known_serial(request: &[u8], question_end: usize) -> Option<u32> {
+    if read_u16(request, 6)? != 0 || read_u16(request, 8)? == 0 {
+        return None;
+    }
+    let fields = skip_name(request, question_end)?;
+    if RecordType(read_u16(request, fields)?) != RecordType::SOA {
+        return None;
+    }
+    let at = skip_name(request, skip_name(request, fields.checked_add(10)?)?)?;
+    let bytes = request.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
 fn header_alone(header: &[u8], rcode: Rcode) -> Vec<u8> {
     let flags = RESPONSE | header[2] & (OPCODE | RECURSION_DESIRED);
     let mut message = vec![header[0], header[1], flags, rcode as u8];
     message.resize(HEADER_LENGTH, 0);
     message
+}
+
+/// The pseudo-record of EDNS, version 0 (RFC 6891, 6.1).
+fn opt_record(rcode: u8, wants_dnssec: bool) -> [u8; OPT_LENGTH] {
+    let do_flag = if wants_dnssec { 0x80 } else { 0 };
+    let [high, low] = UDP_SIZE_OFFERED.to_be_bytes();
+    [0, 0, 41, high, low, rcode >> 4, 0, do_flag, 0, 0, 0]
 }
 
 fn read_u16(message: &[u8], at: usize) -> Option<u16> {
@@ -272,9 +400,7 @@ impl<'a> Writer<'a> {
         let rcode = answer.rcode as u8;
         if let Some(edns) = edns {
             counts[2] += 1;
-            let do_flag = if edns.wants_dnssec { 0x80 } else { 0 };
-            let [high, low] = UDP_SIZE_OFFERED.to_be_bytes();
-            let opt = [0, 0, 41, high, low, rcode >> 4, 0, do_flag, 0, 0, 0];
+            let opt = opt_record(rcode, edns.wants_dnssec);
             self.message.extend_from_slice(&opt);
         }
         self.message[2] = flags;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
-use kpx_dns::{Durations, Name, RecordType, Server, ServiceKind, Store, ZoneConfig};
+use kpx_dns::{Durations, Name, RecordType, Server, ServerConfig, ServiceKind, Store, ZoneConfig};
 use kpx_proxy::Kind;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -113,22 +113,29 @@ pub(crate) struct PyDnsServer(Mutex<Option<Server>>);
 #[pymethods]
 impl PyDnsServer {
     #[new]
+    #[pyo3(signature = (store, address, threads, transfer_to, upstream=vec![], log_queries=false))]
     fn new(
         store: &PyDnsStore,
         address: &str,
         threads: usize,
         transfer_to: Vec<String>,
+        upstream: Vec<String>,
+        log_queries: bool,
     ) -> PyResult<Self> {
-        let address: SocketAddr = address.parse().map_err(|_| {
-            errors::question_invalid(&format!("`{address}` is not an address and a port"))
-        })?;
         let ranges = transfer_to.into_iter().map(|range| {
             let invalid = || errors::question_invalid(&format!("`{range}` is not a CIDR range"));
             range.parse().map_err(|_| invalid())
         });
-        let ranges = ranges.collect::<PyResult<Vec<IpNet>>>()?;
-        let server = Server::start(&store.0, address, threads, ranges)
-            .map_err(|error| errors::listen_failed(&error))?;
+        let upstream = upstream.iter().map(|server| socket_address(server));
+        let config = ServerConfig {
+            address: socket_address(address)?,
+            threads,
+            transfer_to: ranges.collect::<PyResult<Vec<IpNet>>>()?,
+            upstream: upstream.collect::<PyResult<Vec<SocketAddr>>>()?,
+            log_queries,
+        };
+        let server =
+            Server::start(&store.0, config).map_err(|error| errors::listen_failed(&error))?;
         Ok(Self(Mutex::new(Some(server))))
     }
 
@@ -144,6 +151,10 @@ impl PyDnsServer {
         self.with(Server::dropped).unwrap_or_default()
     }
 
+    fn forwarded(&self) -> (u64, u64) {
+        self.with(Server::forwarded).unwrap_or_default()
+    }
+
     fn stop(&self, py: Python<'_>) {
         py.detach(|| {
             let server = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -157,6 +168,11 @@ impl PyDnsServer {
         let server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         server.as_ref().map(read)
     }
+}
+
+fn socket_address(text: &str) -> PyResult<SocketAddr> {
+    let invalid = || errors::question_invalid(&format!("`{text}` is not an address and a port"));
+    text.parse().map_err(|_| invalid())
 }
 
 fn parse_name(text: &str) -> PyResult<Name> {
