@@ -1,14 +1,11 @@
 """Other name servers, as Debian ships them, with what kpx gives them."""
 
 import json
-import os
-import shutil
-import socket
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dns.message
@@ -21,15 +18,23 @@ import dns.zone
 import pytest
 
 from dns_cluster import SQL, endpoint, manifest, slice_of
+from dns_peers import (
+    KEY,
+    SECRET,
+    ZONE,
+    Address,
+    Peers,
+    ask,
+    free_port,
+    knotd,
+    named,
+    wait_for,
+)
 from kpx._core import DnsStore
 from kpx.dns import write_zone_file, zone_text
-from kpx.dns.publish import PublishFailed, Target, publish, read_key
+from kpx.dns.publish import Publisher, PublishFailed, Target, read_key
 
-Address = tuple[str, int]
-Start = Callable[..., int]
-ZONE = "cluster.local"
 REVERSE = "10.in-addr.arpa"
-KEY = 'key "kpx" { algorithm hmac-sha256; secret "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"; };\n'
 QUESTIONS = [
     (f"{name}.{ZONE}.", kind)
     for name in (
@@ -57,47 +62,6 @@ QUESTIONS = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[list[str], Path, int], None]]:
-    """Starts a name server in the foreground, waits until it answers, and ends it."""
-    with ExitStack() as stack:
-
-        def started(command: list[str], directory: Path, port: int) -> None:
-            path = os.pathsep.join((os.environ["PATH"], "/usr/sbin", "/sbin"))
-            program = shutil.which(command[0], path=path)
-            assert program, f"{command[0]} is not installed"
-            log = stack.enter_context((directory / "log").open("wb"))
-            process = subprocess.Popen([program, *command[1:]], stdout=log, stderr=log)
-            stack.callback(process.wait, 20)
-            stack.callback(process.terminate)
-            wait_for(lambda: ask(("127.0.0.1", port), f"{ZONE}.", "SOA").rcode() == 0)
-
-        yield started
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
-    while True:
-        try:
-            if condition():
-                return
-        except (OSError, dns.exception.DNSException):
-            pass
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def ask(server: Address, name: str, kind: str) -> dns.message.Message:
-    query = dns.message.make_query(name, kind, flags=0)
-    return dns.query.tcp(query, server[0], port=server[1], timeout=5)
-
-
 def same(one: Address, other: Address) -> int:
     """Asks both servers everything; returns how many answers had records."""
     count = 0
@@ -112,18 +76,6 @@ def same(one: Address, other: Address) -> int:
     return count
 
 
-def named(directory: Path, port: int, zones: str) -> list[str]:
-    (directory / "named.conf").write_text(
-        KEY
-        + f'options {{ directory "{directory}"; listen-on port {port} {{ 127.0.0.1; }};'
-        + " listen-on-v6 { none; }; recursion no; pid-file none; notify no;"
-        + " dnssec-validation no; empty-zones-enable no;"
-        + f' session-keyfile "{directory}/session.key"; }};\ncontrols {{ }};\n'
-        + zones
-    )
-    return ["named", "-g", "-n", "1", "-c", str(directory / "named.conf")]
-
-
 def files(store: DnsStore, directory: Path) -> dict[str, Path]:
     written = {zone: directory / f"{zone}.zone" for zone in (ZONE, REVERSE)}
     for zone, path in written.items():
@@ -131,21 +83,27 @@ def files(store: DnsStore, directory: Path) -> dict[str, Path]:
     return written
 
 
-def test_bind_answers_from_the_zone_file_as_kpx_does(
-    store: DnsStore, server: Address, start: Start, tmp_path: Path
+@pytest.mark.parametrize("peer", ["bind", "knot"])
+def test_zone_files_are_answered_from_as_kpx_answers(
+    store: DnsStore, server: Address, peers: Peers, tmp_path: Path, peer: str
 ) -> None:
     port = free_port()
-    zones = "".join(
-        f'zone "{zone}" {{ type primary; file "{path}"; check-names ignore; }};\n'
-        for zone, path in files(store, tmp_path).items()
-    )
-    start(named(tmp_path, port, zones), tmp_path, port)
+    written = files(store, tmp_path)
+    if peer == "bind":
+        zones = "".join(
+            f'zone "{zone}" {{ type primary; file "{path}"; check-names ignore; }};\n'
+            for zone, path in written.items()
+        )
+        peers.start(named(tmp_path, port, zones), tmp_path, port)
+    else:
+        zones = "".join(f"  - domain: {zone}\n    file: {path}\n" for zone, path in written.items())
+        peers.start(knotd(tmp_path, port, f"zone:\n{zones}"), tmp_path, port)
     assert same(server, ("127.0.0.1", port)) > 15
 
 
 @pytest.mark.parametrize("peer", ["bind", "knot"])
 def test_secondaries_transfer_the_zones(
-    server: Address, start: Start, tmp_path: Path, peer: str
+    server: Address, peers: Peers, tmp_path: Path, peer: str
 ) -> None:
     port = free_port()
     if peer == "bind":
@@ -156,15 +114,14 @@ def test_secondaries_transfer_the_zones(
         )
         command = named(tmp_path, port, zones)
     else:
-        (tmp_path / "knot.conf").write_text(
-            f"server:\n  rundir: {tmp_path}\n  listen: 127.0.0.1@{port}\n"
-            f"database:\n  storage: {tmp_path}\n"
+        command = knotd(
+            tmp_path,
+            port,
             f"remote:\n  - id: kpx\n    address: 127.0.0.1@{server[1]}\n"
             f"template:\n  - id: default\n    storage: {tmp_path}\n    master: kpx\n"
-            f"zone:\n  - domain: {ZONE}\n  - domain: {REVERSE}\n"
+            f"zone:\n  - domain: {ZONE}\n  - domain: {REVERSE}\n",
         )
-        command = ["knotd", "-c", str(tmp_path / "knot.conf")]
-    start(command, tmp_path, port)
+    peers.start(command, tmp_path, port)
     wait_for(lambda: ask(("127.0.0.1", port), f"{REVERSE}.", "SOA").rcode() == 0)
     assert same(server, ("127.0.0.1", port)) > 15
 
@@ -182,19 +139,27 @@ def test_transfers_are_for_those_who_may(store: DnsStore) -> None:
         closed.stop()
 
 
-@pytest.fixture
-def primary(start: Start, tmp_path: Path) -> Target:
-    """A BIND that takes updates signed with a key, with a record of somebody else."""
+@pytest.fixture(params=["bind", "knot"])
+def primary(peers: Peers, tmp_path: Path, request: pytest.FixtureRequest) -> Target:
+    """A name server that takes updates signed with a key, with records of somebody else."""
     port = free_port()
     (tmp_path / "zone").write_text(
         f"$ORIGIN {ZONE}.\n@ 60 IN SOA ns hostmaster 1 60 60 60 60\n@ 60 IN NS ns\n"
         "ns 60 IN A 192.0.2.53\nplain.shop.svc 60 IN A 192.0.2.99\nmail 60 IN A 192.0.2.25\n"
     )
-    zone = (
-        f'zone "{ZONE}" {{ type primary; file "{tmp_path}/zone"; check-names ignore;'
-        ' allow-update { key "kpx"; }; allow-transfer { key "kpx"; }; };\n'
-    )
-    start(named(tmp_path, port, zone), tmp_path, port)
+    if request.param == "bind":
+        zone = (
+            f'zone "{ZONE}" {{ type primary; file "{tmp_path}/zone"; check-names ignore;'
+            ' allow-update { key "kpx"; }; allow-transfer { key "kpx"; }; };\n'
+        )
+        peers.start(named(tmp_path, port, zone), tmp_path, port)
+    else:
+        zone = (
+            f"key:\n  - id: kpx\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
+            "acl:\n  - id: kpx\n    key: kpx\n    action: [update, transfer]\n"
+            f"zone:\n  - domain: {ZONE}\n    file: {tmp_path}/zone\n    acl: kpx\n"
+        )
+        peers.start(knotd(tmp_path, port, zone), tmp_path, port)
     (tmp_path / "key").write_text(KEY)
     return Target("127.0.0.1", port, dns.name.from_text(ZONE), read_key(tmp_path / "key"), "kpx")
 
@@ -203,7 +168,7 @@ def test_updates_write_what_differs_and_leave_others_alone(
     store: DnsStore, primary: Target
 ) -> None:
     address = (primary.host, primary.port)
-    first = publish(primary, store.records(ZONE))
+    first = Publisher(primary).publish(store.records(ZONE))
     assert first.added > 15
     assert (first.changed, first.removed) == (0, 0)
     assert first.foreign == [f"plain.shop.svc.{ZONE}."]
@@ -216,12 +181,12 @@ def test_updates_write_what_differs_and_leave_others_alone(
             got = {str(record) for rrset in response.answer for record in rrset}
             assert got == {record["data"] for record in wanted}, (name, kind)
 
-    assert publish(primary, store.records(ZONE)).total == 0
+    assert Publisher(primary).publish(store.records(ZONE)).total == 0
 
     changed = slice_of("peers", "peers-1", [endpoint("10.244.3.2", "peer-0")], SQL)
     store.feed(json.dumps(changed).encode())
     serial = ask(address, ZONE, "SOA").answer[0][0].serial
-    second = publish(primary, store.records(ZONE))
+    second = Publisher(primary).publish(store.records(ZONE))
     assert second.changed == 2  # the Service and its host name
     assert second.added == 1  # the port's name
     assert second.removed == 0
@@ -229,7 +194,7 @@ def test_updates_write_what_differs_and_leave_others_alone(
 
     empty = DnsStore(json.dumps({"zone": ZONE, "ttl": 5}))
     empty.complete()
-    third = publish(primary, [row for row in empty.records(ZONE) if row[2] == "SOA"])
+    third = Publisher(primary).publish([row for row in empty.records(ZONE) if row[2] == "SOA"])
     assert third.removed == first.added + 1
     assert ask(address, f"web.shop.svc.{ZONE}", "A").rcode() == dns.rcode.NXDOMAIN
     assert str(ask(address, f"plain.shop.svc.{ZONE}", "A").answer[0][0]) == "192.0.2.99"
@@ -240,7 +205,7 @@ def test_updates_with_another_key_fail(store: DnsStore, primary: Target, tmp_pat
     key = read_key(tmp_path / "other")
     stranger = Target(primary.host, primary.port, primary.zone, key, "kpx")
     with pytest.raises(PublishFailed, match="cannot transfer"):
-        publish(stranger, store.records(ZONE))
+        Publisher(stranger).publish(store.records(ZONE))
     (tmp_path / "nothing").write_text("no key")
     with pytest.raises(PublishFailed, match="no TSIG key"):
         read_key(tmp_path / "nothing")
@@ -256,3 +221,137 @@ def test_publish_command(primary: Target, tmp_path: Path) -> None:
     assert "0 changed, 0 removed" in first.stdout
     again = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert again.stdout == f"{ZONE}: 0 names added, 0 changed, 0 removed\n"
+
+
+def test_names_changed_by_others_meanwhile_are_left_alone(store: DnsStore, primary: Target) -> None:
+    publisher = Publisher(primary)
+    publisher.publish(store.records(ZONE))
+    # Somebody takes a name over behind our back: without our mark it is theirs.
+    update = dns.update.UpdateMessage(primary.zone, keyring=primary.key)
+    update.delete(f"_kpx.web.shop.svc.{ZONE}.")
+    update.replace(f"web.shop.svc.{ZONE}.", 60, "A", "192.0.2.77")
+    assert dns.query.tcp(update, primary.host, port=primary.port, timeout=5).rcode() == 0
+    for name, cluster_ip in (("web", "10.96.0.88"), ("other", "10.96.0.89")):
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"clusterIP": cluster_ip, "ports": [{"port": 80}]},
+        }
+        store.feed(json.dumps(service).encode())
+    second = publisher.publish(store.records(ZONE))
+    assert f"web.shop.svc.{ZONE}." in second.foreign
+    address = (primary.host, primary.port)
+    assert str(ask(address, f"web.shop.svc.{ZONE}", "A").answer[0][0]) == "192.0.2.77"
+    assert str(ask(address, f"other.shop.svc.{ZONE}", "A").answer[0][0]) == "10.96.0.89"
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kpx", "dns", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        _, complaints = process.communicate(timeout=30)
+        assert process.returncode in (0, 3), complaints
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def write_manifest(path: Path, *extra: dict[str, object]) -> None:
+    """Replaces a manifest as a whole."""
+    document = json.loads(manifest())
+    document["items"] += extra
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(document))
+    fresh.replace(path)
+
+
+NEW: dict[str, object] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "new", "namespace": "shop"},
+    "spec": {"clusterIP": "10.96.0.77", "ports": [{"port": 80}]},
+}
+
+
+def test_publish_follows_changes(primary: Target, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    write_manifest(path)
+    command = ["publish", "--watch", "-f", str(path), "--server", f"127.0.0.1:{primary.port}"]
+    address = (primary.host, primary.port)
+    with running([*command, "--tsig-key-file", str(tmp_path / "key")]):
+        name = f"new.shop.svc.{ZONE}"
+        wait_for(lambda: ask(address, f"web.shop.svc.{ZONE}", "A").rcode() == 0)
+        assert ask(address, name, "A").rcode() == dns.rcode.NXDOMAIN
+        serial = ask(address, ZONE, "SOA").answer[0][0].serial
+        write_manifest(path, NEW)
+        wait_for(lambda: ask(address, name, "A").rcode() == 0)
+        assert ask(address, ZONE, "SOA").answer[0][0].serial == serial + 1
+        write_manifest(path)
+        wait_for(lambda: ask(address, name, "A").rcode() == dns.rcode.NXDOMAIN)
+
+
+def test_zone_file_follows_changes_and_knot_is_told(peers: Peers, tmp_path: Path) -> None:
+    port, path, zone = free_port(), tmp_path / "manifest.json", tmp_path / "file.zone"
+    write_manifest(path)
+    config = tmp_path / "knot.conf"
+    # The command of the name server, with arguments that a shell would take apart.
+    tell = tmp_path / "tell it; now"
+    tell.write_text(
+        f'#!/bin/sh\necho told >>{tmp_path}/told\nexec knotc -c "$1" zone-reload {ZONE}\n'
+    )
+    tell.chmod(0o755)
+    command = ["zone", "-f", str(path), "--address", "127.0.0.1", "-o", str(zone)]
+    first = subprocess.run(
+        [sys.executable, "-m", "kpx", "dns", *command], capture_output=True, text=True, timeout=50
+    )
+    assert first.returncode == 3, first.stderr
+    peers.start(
+        knotd(tmp_path, port, f"zone:\n  - domain: {ZONE}\n    file: {zone}\n"), tmp_path, port
+    )
+    address = ("127.0.0.1", port)
+    with running([*command, "--watch", "--", str(tell), str(config)]) as process:
+        assert process.stderr
+        while "nothing to change" not in process.stderr.readline():
+            pass
+        serial = ask(address, ZONE, "SOA").answer[0][0].serial
+        write_manifest(path, NEW)
+        wait_for(lambda: ask(address, f"new.shop.svc.{ZONE}", "A").rcode() == 0)
+        assert ask(address, ZONE, "SOA").answer[0][0].serial > serial
+        assert (tmp_path / "told").read_text() == "told\n"
+
+
+def test_failed_reload_is_an_error(tmp_path: Path) -> None:
+    path, zone = tmp_path / "manifest.json", tmp_path / "file.zone"
+    write_manifest(path)
+    command = ["zone", "-f", str(path), "--address", "127.0.0.1", "-o", str(zone), "--"]
+    for hook, complaint in (("false", "ended with status 1"), ("/no/such", "cannot run")):
+        zone.unlink(missing_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "kpx", "dns", *command, hook],
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        assert done.returncode == 1
+        assert complaint in done.stderr
+        assert zone.exists()
+
+
+def test_reverse_zones_between_octets_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    write_manifest(path)
+    command = ["query", "x", "-f", str(path), "--reverse-zone", "10.96.0.0/12"]
+    done = subprocess.run(
+        [sys.executable, "-m", "kpx", "dns", *command], capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 1
+    assert "`10.96.0.0/12` is not a multiple of 8" in done.stderr
+    assert "name the ranges that it is made of" in done.stderr

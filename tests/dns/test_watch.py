@@ -113,17 +113,25 @@ def test_serve_command(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(manifest())
     command = [sys.executable, "-m", "kpx", "dns", "serve", "-f", str(tmp_path / "manifest.json")]
     command += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--threads", "1"]
+    command += ["--log-queries"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     try:
+        assert "`192.0.2.1` is not a domain name" in process.stderr.readline()
         found = re.search(r"on 127\.0\.0\.1:(\d+)$", process.stderr.readline().strip())
         assert found
         query = dns.message.make_query("web.shop.svc.cluster.local", "A")
         response = dns.query.udp(query, "127.0.0.1", port=int(found.group(1)), timeout=5)
         assert str(response.answer[0][0]) == "10.96.0.10"
+        line = process.stderr.readline()
+        assert re.fullmatch(
+            rf'127\.0\.0\.1:\d+ - {query.id} "A IN web\.shop\.svc\.cluster\.local\. udp 44"'
+            r" NOERROR qr,aa,rd \d+ 0\.\d{6}s\n",
+            line,
+        ), line
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(20) == 3
         process.stderr.close()
 
 

@@ -12,13 +12,15 @@ from kpx.config import Settings
 from kpx.errors import KpxError
 from kpx.sources import Manifests
 
-__all__ = ["Follower"]
+__all__ = ["POLL_SECONDS", "Follower", "Signature", "signature"]
 
 POLL_SECONDS: Final = 1.0
+"""How often manifests are looked at."""
 
 _log = logging.getLogger(__name__)
 
-_Signature = tuple[tuple[str, int, int, int], ...]
+Signature = tuple[tuple[str, int, int, int], ...]
+"""Of each file that is there: its path, time of change in ns, size and inode."""
 
 
 class Follower:
@@ -40,7 +42,7 @@ class Follower:
         self._settings = settings
         self._paths = paths
         self._provide = provide
-        self._seen: _Signature | None = None
+        self._seen: Signature | None = None
 
     def read(self) -> None:
         """Reads everything now.
@@ -48,7 +50,7 @@ class Follower:
         Raises:
             KpxError: It cannot be read.
         """
-        self._seen = _signature(self._paths)
+        self._seen = signature(self._paths)
         proxier = Proxier(self._settings.to_core())
         loaded = Manifests(self._paths).load(proxier)
         for rejected in loaded.rejected:
@@ -66,7 +68,7 @@ class Follower:
     def run(self, stop: threading.Event) -> None:
         """Looks for changes once a second until `stop` is set."""
         while not stop.wait(POLL_SECONDS):
-            if _signature(self._paths) == self._seen:
+            if signature(self._paths) == self._seen:
                 continue
             try:
                 self.read()
@@ -74,7 +76,7 @@ class Follower:
                 _log.error("%s; what was read before stays programmed", failure)
 
 
-def _signature(paths: Sequence[str]) -> _Signature:
+def signature(paths: Sequence[str]) -> Signature:
     """What changes when a file is written, replaced, added or removed."""
     files: list[Path] = []
     for path in map(Path, paths):

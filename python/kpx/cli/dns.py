@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -23,7 +23,10 @@ from kpx.cli.options import (
     KubeconfigOption,
     expanded,
 )
-from kpx.dns import write_zone_file, zone_text
+from kpx.dns import ZoneFile, zone_text
+from kpx.dns.follow import Changes
+from kpx.dns.manifest_watch import ManifestWatcher
+from kpx.dns.upstream import upstream_servers
 from kpx.dns.watch import Watcher
 from kpx.errors import ConfigurationInvalid
 from kpx.logs import printable
@@ -33,6 +36,10 @@ __all__ = ["app"]
 
 CLUSTER_SECONDS: Final = 60.0
 """How long a cluster may take to be read."""
+
+WatchOption = Annotated[
+    bool, typer.Option("--watch", help="Go on until interrupted, and follow what changes.")
+]
 
 app = typer.Typer(
     name="dns",
@@ -79,8 +86,9 @@ class NameOptions:
         }
         return DnsStore(json.dumps(config))
 
-    def read(self) -> tuple[DnsStore, Loaded]:
-        """The names of everything there is now.
+    @contextmanager
+    def opened(self, changes: Changes | None = None) -> Iterator[tuple[DnsStore, Loaded]]:
+        """The names of everything there is; with `changes`, they follow what they come from.
 
         Raises:
             ConfigurationInvalid: The options do not make sense.
@@ -88,11 +96,18 @@ class NameOptions:
             ClusterUnreadable: The cluster cannot be read.
         """
         store = self.store()
-        if self.filename:
-            return store, self.load(store)
-        with Watcher.of(store, self.kubeconfig, self.context) as watcher:
-            watcher.wait(CLUSTER_SECONDS)
-        return store, Loaded()
+        note = changes.note if changes else None
+        if not self.filename:
+            with Watcher.of(store, self.kubeconfig, self.context, note) as watcher:
+                watcher.wait(CLUSTER_SECONDS)
+                yield store, Loaded()
+            return
+        loaded = self.load(store)
+        if changes is None:
+            yield store, loaded
+            return
+        with ManifestWatcher(store, self.store, self.filename, changes.note):
+            yield store, loaded
 
     def load(self, store: DnsStore) -> Loaded:
         """Feeds the manifests."""
@@ -115,6 +130,17 @@ def serve(
         list[str] | None,
         typer.Option(metavar="CIDR", help="Let these peers transfer zones. Repeatable."),
     ] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IP[:PORT]|FILE",
+            help="Ask these servers for names in none of the zones, or those of a resolv.conf."
+            " Repeatable. Default: such names are refused.",
+        ),
+    ] = None,
+    log_queries: Annotated[
+        bool, typer.Option("--log-queries", help="Write a line to stderr for every answer.")
+    ] = False,
     http: Annotated[
         str,
         typer.Option(
@@ -122,8 +148,18 @@ def serve(
         ),
     ] = "127.0.0.1:9153",
 ) -> int:
-    """Answer for the names of Services until interrupted."""
-    host, _ = _address("--listen", listen)
+    """Answer for the names of Services until interrupted; manifests are followed too.
+
+    A line of --log-queries is in the format of CoreDNS: the client, the ID, the question with its
+    size; the outcome, the flags, the size of the answer, and the time it took.
+    """
+    host, port = _address("--listen", listen)
+    servers = upstream_servers(upstream or ())
+    if any(_is_same_server(server, host, port) for server in servers):
+        raise ConfigurationInvalid(
+            f"`--upstream`: `{listen}` is where this server listens itself",
+            "name the servers that it is to ask",
+        )
     http_address = _address("--http", http) if http != "none" else None
     # The signals are waited for, not handled: this thread has nothing else to do.
     signals = {signal.SIGINT, signal.SIGTERM}
@@ -135,9 +171,12 @@ def serve(
     with ExitStack() as stack:
         if options.filename:
             code = _finish(store, options.load(store))
-        server = DnsServer(store, listen, threads, allow_transfer or [])
+        server = DnsServer(store, listen, threads, allow_transfer or [], servers, log_queries)
         stack.callback(server.stop)
-        if not options.filename:
+        if options.filename:
+            follower = ManifestWatcher(store, lambda: options.store(own), options.filename)
+            stack.enter_context(follower)
+        else:
             watcher = Watcher.of(store, options.kubeconfig, options.context)
             stack.enter_context(watcher)
         if http_address:
@@ -166,8 +205,8 @@ def query(
     ] = DataOutput.TEXT,
 ) -> int:
     """Show what would be answered, and from which Services and endpoints."""
-    store, loaded = options.read()
-    answer: dict[str, Any] = json.loads(store.query(name, record_type))
+    with options.opened() as (store, loaded):
+        answer: dict[str, Any] = json.loads(store.query(name, record_type))
     if output is DataOutput.JSON:
         typer.echo(json.dumps(answer, indent=2))
         return _finish(store, loaded)
@@ -181,6 +220,8 @@ def query(
                     f" {record['data']}{origin}"
                 )
             )
+    if answer["outside"]:
+        typer.echo(printable(f"{'upstream':<11}{answer['outside']} {record_type}"))
     for service in answer["services"]:
         typer.echo(printable(f"{'service':<11}{service}"))
     return _finish(store, loaded)
@@ -198,21 +239,38 @@ def zone(
         str | None,
         typer.Option("--of", metavar="NAME", help="The zone to write. Default: the cluster's."),
     ] = None,
+    watch: WatchOption = False,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND...]",
+            help="Run after the file has changed, without a shell: what tells the name server.",
+        ),
+    ] = None,
 ) -> int:
-    """Write a zone file, whole or not at all; its serial only grows."""
-    store, loaded = options.read()
+    """Write a zone file, whole or not at all; its serial only grows.
+
+    For BIND: kpx dns zone --address 10.0.0.53 -o FILE --watch -- rndc reload cluster.local
+    """
     if not options.address:
         raise ConfigurationInvalid(
             "a zone needs the address of its name server",
             "`--address IP` says where the name server is that will serve the file",
         )
-    text = zone_text(store.records(of or options.zone))
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        changed = write_zone_file(output, text)
+    if output is None and (watch or command):
+        raise ConfigurationInvalid("`--watch` and a command need a file", "`-o FILE` names it")
+    changes = Changes() if watch else None
+    with options.opened(changes) as (store, loaded):
+        code = _finish(store, loaded)
+        if output is None:
+            sys.stdout.write(zone_text(store.records(of or options.zone)))
+            return code
+        target = ZoneFile(output, command or ())
+        changed = target.update(store.records(of or options.zone))
         report.notice(f"{'wrote' if changed else 'nothing to change in'} `{output}`")
-    return _finish(store, loaded)
+        if changes:
+            changes.follow(lambda: target.update(store.records(of or options.zone)))
+    return code
 
 
 @app.command()
@@ -229,31 +287,44 @@ def publish(
     owner: Annotated[
         str, typer.Option(metavar="ID", help="Mark names with this; change only names so marked.")
     ] = "kpx",
+    watch: WatchOption = False,
 ) -> int:
-    """Bring the zones of another name server up to date, once, with RFC 2136 updates.
+    """Bring the zones of another name server up to date with RFC 2136 updates.
 
     Only what differs is written. A name bears its owner in a TXT record at `_kpx.NAME`; names of
     others are left alone and named on stderr. The server must allow transfers and updates.
     """
     import dns.name
 
-    from kpx.dns.publish import Target, read_key, resolve
-    from kpx.dns.publish import publish as send
+    from kpx.dns.publish import READ_AGAIN_SECONDS, Publisher, Target, read_key, resolve
 
     host, port = resolve(server)
     key = read_key(tsig_key_file) if tsig_key_file else None
-    store, loaded = options.read()
-    code = _finish(store, loaded)
-    for zone in (options.zone, *map(_reverse_zone, options.reverse_zone or ())):
-        target = Target(host, port, dns.name.from_text(zone), key, owner)
-        done = send(target, store.records(zone))
-        typer.echo(
-            f"{zone}: {done.added} names added, {done.changed} changed, {done.removed} removed"
-        )
-        for name in done.foreign:
-            report.notice(f"`{name}` belongs to somebody else and stays as it is")
-        code = code or (3 if done.foreign else 0)
-    return code
+    zones = (options.zone, *map(_reverse_zone, options.reverse_zone or ()))
+    publishers = {
+        zone: Publisher(Target(host, port, dns.name.from_text(zone), key, owner)) for zone in zones
+    }
+    told: set[str] = set()
+    changes = Changes() if watch else None
+    with options.opened(changes) as (store, loaded):
+        code = _finish(store, loaded)
+
+        def send(*, is_first: bool = False) -> None:
+            for zone, publisher in publishers.items():
+                done = publisher.publish(store.records(zone))
+                if is_first or done.total:
+                    counts = (
+                        f"{done.added} names added, {done.changed} changed, {done.removed} removed"
+                    )
+                    typer.echo(f"{zone}: {counts}")
+                for name in set(done.foreign) - told:
+                    report.notice(f"`{name}` belongs to somebody else and stays as it is")
+                told.update(done.foreign)
+
+        send(is_first=True)
+        if changes:
+            changes.follow(send, recheck=READ_AGAIN_SECONDS)
+    return code or (3 if told else 0)
 
 
 def _address(flag: str, text: str) -> tuple[str, int]:
@@ -263,6 +334,12 @@ def _address(flag: str, text: str) -> tuple[str, int]:
     except ValueError as failure:
         raise ConfigurationInvalid(f"`{flag}`: {failure}") from failure
     return host, port
+
+
+def _is_same_server(server: str, host: str, port: int) -> bool:
+    upstream_host, upstream_port = parse_address(server)
+    asked, own = ipaddress.ip_address(upstream_host), ipaddress.ip_address(host)
+    return upstream_port == port and (asked == own or (own.is_unspecified and asked.is_loopback))
 
 
 def _reverse_zone(text: str) -> str:

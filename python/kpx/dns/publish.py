@@ -24,13 +24,16 @@ import dns.zone
 from kpx.dns.zone_file import RecordSet
 from kpx.errors import KpxError
 
-__all__ = ["PublishFailed", "Published", "Target", "publish", "read_key", "resolve"]
+__all__ = ["PublishFailed", "Published", "Publisher", "Target", "read_key", "resolve"]
 
 CHUNK_NAMES: Final = 100
 """How many names one update changes."""
 
 ATTEMPTS: Final = 4
 """How often an update is tried that gets no answer, or one that says to try again."""
+
+READ_AGAIN_SECONDS: Final = 300.0
+"""After how long a zone is read again, to mend what others did to our names."""
 
 _MARKER: Final = dns.name.Name(["_kpx"])
 _NOT_OURS: Final = (dns.rdatatype.SOA, dns.rdatatype.NS)
@@ -74,6 +77,8 @@ class Published:
     removed: int = 0
     foreign: list[str] = field(default_factory=list)
     """Names that somebody else has; they stayed as they were."""
+    refused: bool = False
+    """Whether somebody else has changed a name meanwhile."""
 
     @property
     def total(self) -> int:
@@ -110,21 +115,44 @@ def read_key(path: Path) -> dns.tsig.Key:
         raise PublishFailed(f"cannot read the TSIG key in `{path}`: {failure}") from failure
 
 
-def publish(target: Target, record_sets: Sequence[RecordSet]) -> Published:
-    """Makes the names of a zone that are ours, and no others, those of some record sets.
+class Publisher:
+    """Keeps the names of one zone that are ours, and no others, as record sets say.
 
-    Args:
-        target: Where to write.
-        record_sets: All of a zone; its SOA and NS records are the server's own business.
-
-    Raises:
-        PublishFailed: The zone cannot be read, or an update failed. What was sent before counts.
+    What the zone holds is read once, and again after `READ_AGAIN_SECONDS` or when something was not
+    as expected; in between, it is what was written last.
     """
-    current = _transfer(target)
-    changes, published = _compare(target, current, _desired(target, record_sets))
-    for start in range(0, len(changes), CHUNK_NAMES):
-        _send(target, changes[start : start + CHUNK_NAMES], published)
-    return published
+
+    def __init__(self, target: Target) -> None:
+        """Connects nowhere yet."""
+        self._target = target
+        self._current: dict[dns.name.Name, Sets] | None = None
+        self._read_at = 0.0
+
+    def publish(self, record_sets: Sequence[RecordSet]) -> Published:
+        """Writes what differs.
+
+        Args:
+            record_sets: All of a zone; its SOA and NS records are the server's own business.
+
+        Raises:
+            PublishFailed: The zone cannot be read, or an update failed. What was sent before
+                counts.
+        """
+        if self._current is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
+            self._current = _transfer(self._target)
+            self._read_at = time.monotonic()
+        desired = _desired(self._target, record_sets)
+        changes, published = _compare(self._target, self._current, desired)
+        known, self._current = self._current, None
+        for start in range(0, len(changes), CHUNK_NAMES):
+            chunk = changes[start : start + CHUNK_NAMES]
+            if not _send(self._target, chunk, published):
+                continue
+            for change in chunk:
+                _note(self._target, known, change)
+        if not published.refused:
+            self._current = known
+        return published
 
 
 def _desired(target: Target, record_sets: Iterable[RecordSet]) -> dict[dns.name.Name, Sets]:
@@ -183,7 +211,19 @@ def _is_same(one: Sets, other: Sets) -> bool:
     )
 
 
-def _send(target: Target, changes: Sequence[_Change], published: Published) -> None:
+def _note(target: Target, current: dict[dns.name.Name, Sets], change: _Change) -> None:
+    """Brings what the zone holds up to date with a change that was written."""
+    mark = _MARKER.concatenate(change.name)
+    if change.after:
+        current[change.name] = change.after
+        current[mark] = {dns.rdatatype.TXT: _marker(target)}
+    else:
+        current.pop(change.name, None)
+        current.pop(mark, None)
+
+
+def _send(target: Target, changes: Sequence[_Change], published: Published) -> bool:
+    """Sends an update; returns whether all of it was written."""
     update = dns.update.UpdateMessage(
         target.zone, keyring=_keyring(target), keyname=_key_name(target)
     )
@@ -192,12 +232,13 @@ def _send(target: Target, changes: Sequence[_Change], published: Published) -> N
     rcode = _exchange(target, update)
     if rcode in _REFUSED_BY_PREREQUISITE:
         # Somebody has changed one of the names since they were read; the others can be written.
+        published.refused = True
         if len(changes) > 1:
             for change in changes:
                 _send(target, [change], published)
         else:
             published.foreign.append(changes[0].name.to_text())
-        return
+        return False
     if rcode != dns.rcode.NOERROR:
         raise PublishFailed(
             f"{target.host} refused an update of `{target.zone}`: {dns.rcode.to_text(rcode)}"
@@ -205,6 +246,7 @@ def _send(target: Target, changes: Sequence[_Change], published: Published) -> N
     published.added += sum(not change.before for change in changes)
     published.removed += sum(not change.after for change in changes)
     published.changed += sum(bool(change.before and change.after) for change in changes)
+    return True
 
 
 def _write(target: Target, update: dns.update.UpdateMessage, change: _Change) -> None:

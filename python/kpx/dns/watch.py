@@ -1,6 +1,7 @@
 """A cluster that is watched: reflectors feed the names."""
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -22,9 +23,18 @@ class Watcher(AbstractContextManager["Watcher"]):
     not known is answered with SERVFAIL.
     """
 
-    def __init__(self, store: DnsStore, client: Client) -> None:
-        """Connects nowhere yet."""
+    def __init__(
+        self, store: DnsStore, client: Client, on_change: Callable[[], None] | None = None
+    ) -> None:
+        """Connects nowhere yet.
+
+        Args:
+            store: What is fed.
+            client: How the API server is reached.
+            on_change: Called after changes, once everything is known.
+        """
         self._store = store
+        self._on_change = on_change
         self._stop = threading.Event()
         self.reflectors = [
             Reflector(client, resource, store, on_change=self._changed)
@@ -38,13 +48,19 @@ class Watcher(AbstractContextManager["Watcher"]):
         ]
 
     @classmethod
-    def of(cls, store: DnsStore, kubeconfig: str | None, context: str | None) -> "Watcher":
+    def of(
+        cls,
+        store: DnsStore,
+        kubeconfig: str | None,
+        context: str | None,
+        on_change: Callable[[], None] | None = None,
+    ) -> "Watcher":
         """Watches the cluster of a kubeconfig, or the one this Pod runs in.
 
         Raises:
             ClusterUnreadable: There is no such configuration.
         """
-        return cls(store, Client(load_configuration(kubeconfig, context)))
+        return cls(store, Client(load_configuration(kubeconfig, context)), on_change)
 
     def __enter__(self) -> "Watcher":
         """Starts to watch."""
@@ -78,5 +94,8 @@ class Watcher(AbstractContextManager["Watcher"]):
         self._store.complete()
 
     def _changed(self) -> None:
-        if self.is_complete:
-            self._store.complete()
+        if not self.is_complete:
+            return
+        self._store.complete()
+        if self._on_change:
+            self._on_change()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from kpx.dns.reload_hook import run_reload_hook
 from kpx.errors import KpxError
 
-__all__ = ["RecordSet", "ZoneFileUnwritable", "write_zone_file", "zone_text"]
+__all__ = ["RecordSet", "ZoneFile", "ZoneFileUnwritable", "write_zone_file", "zone_text"]
 
 RecordSet = tuple[str, int, str, list[str]]
 """Name, time to live, type, and the data of every record."""
@@ -56,6 +57,35 @@ def write_zone_file(path: Path, text: str) -> bool:
             raise ZoneFileUnwritable(f"the serial of `{path}` cannot grow any more")
     _replace(path, _SERIAL.sub(rf"\g<1>{serial}\3", text, count=1))
     return True
+
+
+class ZoneFile:
+    """A zone file, and the command that tells a name server of it."""
+
+    def __init__(self, path: Path, command: Sequence[str] = ()) -> None:
+        """Writes nothing yet.
+
+        Args:
+            path: The file.
+            command: What is run when it has changed; nothing if empty.
+        """
+        self._path = path
+        self._command = command
+        self._is_untold = False
+
+    def update(self, record_sets: Sequence[RecordSet]) -> bool:
+        """Replaces the file if its records changed; returns whether they did.
+
+        Raises:
+            ZoneFileUnwritable: See `write_zone_file`.
+            ReloadFailed: The command failed; it is run again with the next update.
+        """
+        changed = write_zone_file(self._path, zone_text(record_sets))
+        self._is_untold = self._is_untold or changed
+        if self._is_untold and self._command:
+            run_reload_hook(self._command)
+        self._is_untold = False
+        return changed
 
 
 def _serial(text: str, subject: str) -> str:
