@@ -681,3 +681,6 @@ fn address_range(name: &Name) -> Option<(IpAddr, IpAddr)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

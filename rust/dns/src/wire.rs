@@ -130,16 +130,10 @@ pub fn respond(
     {
         (refused(Rcode::Refused), false)
     } else {
-        match zones.lookup(&question.name, question.record_type, now) {
-            Some(answer) => {
-                is_missing = answer.outside.is_some();
-                (answer, true)
-            }
-            None => {
-                is_missing = true;
-                (refused(Rcode::Refused), false)
-            }
-        }
+        let found = zones.lookup(&question.name, question.record_type, now);
+        is_missing = found.as_ref().is_none_or(|answer| answer.outside.is_some());
+        let is_authoritative = found.is_some();
+        (found.unwrap_or_else(Answer::refused), is_authoritative)
     };
     let size = match (limits, &edns) {
         (Limits::Tcp, _) => usize::from(u16::MAX),

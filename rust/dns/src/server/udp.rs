@@ -91,7 +91,10 @@ impl UdpPort {
                 let (Some(client), Some(request)) = (message.address, message.iovs().next()) else {
                     continue;
                 };
-                let asked = message.cmsgs().ok().and_then(|mut all| all.find_map(asked));
+                let asked = message
+                    .cmsgs()
+                    .ok()
+                    .and_then(|mut all| all.find_map(|one| asked(&one)));
                 let back = Return { client, asked };
                 let Some(address) = socket_address(&client) else {
                     continue;
@@ -161,8 +164,8 @@ impl UdpPort {
     }
 }
 
-fn asked(message: ControlMessageOwned) -> Option<Asked> {
-    match message {
+fn asked(message: &ControlMessageOwned) -> Option<Asked> {
+    match *message {
         ControlMessageOwned::Ipv4PacketInfo(mut info) => {
             // Any interface may lead back.
             info.ipi_ifindex = 0;

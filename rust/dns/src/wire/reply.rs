@@ -71,6 +71,7 @@ impl Response {
     }
 
     /// The answer with what another name server replied; `None` stands for no reply.
+    #[must_use]
     pub fn completed(self, reply: Option<&[u8]>) -> Self {
         let mut whole = match reply.and_then(|reply| self.with(reply)) {
             Some(whole) => whole,
