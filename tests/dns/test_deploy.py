@@ -9,7 +9,7 @@ from kpx.cli.commands import app
 DEPLOY = Path(__file__).parents[2] / "deploy" / "dns" / "dns.yaml"
 
 
-def test_flags_and_rights_of_the_deployment_exist() -> None:
+def test_p19_flags_and_rights_of_the_deployment_exist() -> None:
     objects: dict[str, Any] = {
         document["kind"]: document for document in yaml.safe_load_all(DEPLOY.read_text())
     }

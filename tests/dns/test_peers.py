@@ -102,7 +102,7 @@ def test_zone_files_are_answered_from_as_kpx_answers(
 
 
 @pytest.mark.parametrize("peer", ["bind", "knot"])
-def test_secondaries_transfer_the_zones(
+def test_p10_secondaries_transfer_the_zones(
     server: Address, peers: Peers, tmp_path: Path, peer: str
 ) -> None:
     port = free_port()

@@ -116,7 +116,7 @@ def test_external_names_are_followed_upstream(store: DnsStore, resolver: str) ->
             assert texts(response) == [f"away.{SHOP} www.example.org."]
 
 
-def test_large_replies_come_over_tcp(store: DnsStore, resolver: str) -> None:
+def test_p8_large_replies_come_over_tcp(store: DnsStore, resolver: str) -> None:
     with forwarding(store, resolver) as server:
         for name in ("long.example.org.", f"long.{SHOP}"):
             service = {

@@ -135,7 +135,7 @@ def test_serve_command(tmp_path: Path) -> None:
         process.stderr.close()
 
 
-def test_health_readiness_and_metrics() -> None:
+def test_p17_p18_health_readiness_and_metrics() -> None:
     from kpx.dns.http import http_server
 
     store = DnsStore(json.dumps({"zone": "cluster.local", "ttl": 5}))

@@ -454,8 +454,11 @@ impl Zones {
                 continue;
             }
             let of_address = names.by_address().filter(|one| one.address == first);
-            records.extend(of_address.filter_map(|endpoint| {
-                let target = service_below(key, &self.config.zone, Some(&endpoint.label))?;
+            // By label, too: an endpoint in two slices is here twice.
+            let mut labels: Vec<_> = of_address.map(|endpoint| &*endpoint.label).collect();
+            labels.dedup();
+            records.extend(labels.into_iter().filter_map(|label| {
+                let target = service_below(key, &self.config.zone, Some(label))?;
                 Some(Record {
                     data: Data::Ptr(target),
                     endpoint: Some(first),

@@ -377,9 +377,13 @@ impl<'a> Writer<'a> {
                 .iter()
                 .all(|set| self.write_set(set, 0, &mut counts[1]));
         if is_whole {
-            // What does not fit here is no loss: clients ask for it.
+            // What does not fit here is no loss: clients ask for it. A part of a set would be one
+            // (RFC 2181, 9).
             for set in &answer.additional {
+                let (before, count) = (self.message.len(), counts[2]);
                 if !self.write_set(set, start, &mut counts[2]) {
+                    self.message.truncate(before);
+                    counts[2] = count;
                     break;
                 }
             }

@@ -126,7 +126,7 @@ impl PyDnsServer {
             let invalid = || errors::question_invalid(&format!("`{range}` is not a CIDR range"));
             range.parse().map_err(|_| invalid())
         });
-        let upstream = upstream.iter().map(|server| socket_address(server));
+        let upstream = upstream.into_iter().map(|server| socket_address(&server));
         let config = ServerConfig {
             address: socket_address(address)?,
             threads,
