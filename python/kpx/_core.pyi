@@ -450,7 +450,7 @@ class DnsServer:
         address: str,
         threads: int,
         transfer_to: list[str],
-        upstream: list[str] = [],
+        upstream: list[str] = ...,
         log_queries: bool = False,
     ) -> Self:
         """Listens on `address:port`; on port 0, on a free one.
