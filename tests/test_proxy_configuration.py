@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kpx.config import Backend, LocalMode
+from kpx.config import Backend, IpvsTimeouts, LocalMode
 from kpx.errors import ConfigurationInvalid
 from kpx.proxy_configuration import ProxyConfiguration
 
@@ -106,7 +106,36 @@ def test_modes_that_are_nftables(tmp_path: Path, mode: str) -> None:
     assert read(tmp_path, HEAD + f'mode: "{mode}"').backend() is Backend.NFTABLES
 
 
-@pytest.mark.parametrize("mode", ["ipvs", "iptables", "kernelspace"])
+def test_what_ipvs_mode_goes_by(tmp_path: Path) -> None:
+    text = """mode: ipvs
+iptables: {masqueradeAll: true, masqueradeBit: 3}
+nftables: {masqueradeAll: false, minSyncPeriod: 1s}
+ipvs:
+  excludeCIDRs: [10.0.0.0/8]
+  minSyncPeriod: 2s
+  scheduler: lc
+  strictARP: true
+  syncPeriod: 10s
+  tcpFinTimeout: 0s
+  tcpTimeout: 15m
+  udpTimeout: 1500ms
+"""
+    configuration = read(tmp_path, HEAD + text)
+    assert configuration == ProxyConfiguration(
+        mode="ipvs",
+        masquerade_all=True,
+        masquerade_bit=3,
+        min_sync_period=2.0,
+        sync_period=10.0,
+        ipvs_scheduler="lc",
+        ipvs_strict_arp=True,
+        ipvs_timeouts=IpvsTimeouts(tcp=900, tcp_fin=0, udp=2),
+    )
+    assert configuration.backend() is Backend.IPVS
+    assert configuration.ignored == ("nftables.minSyncPeriod",)
+
+
+@pytest.mark.parametrize("mode", ["iptables", "kernelspace"])
 def test_other_modes_are_refused_with_a_hint(tmp_path: Path, mode: str) -> None:
     configuration = read(tmp_path, HEAD + f"mode: {mode}")
     with pytest.raises(ConfigurationInvalid, match=f"asks for mode `{mode}`") as failure:

@@ -1,4 +1,4 @@
-"""A Kubernetes node service proxy that programs nftables straight over netlink."""
+"""A Kubernetes node service proxy that programs nftables and IPVS straight over netlink."""
 
 from kpx._core import (
     EventReport,

@@ -23,8 +23,10 @@ __all__ = [
     "__version__",
     "chain_names",
     "cleanup",
+    "probe_ipvs",
     "remove_kube_proxy_ipvs",
     "remove_kube_proxy_rules",
+    "set_ipvs_timeouts",
     "table_names",
 ]
 
@@ -360,6 +362,16 @@ class Proxier:
         `kpx.errors.ObserveFailed`.
         """
 
+    def draining(self) -> int:
+        """How many endpoints of virtual servers wait for their connections to end."""
+
+    def drain(self, now: float) -> int:
+        """Looks at these; the next plan deletes those that are idle, or have had their time.
+
+        `now` is in seconds, by a clock that only goes forward. Returns how many go. Costs nothing
+        if none waits. Raises `kpx.errors.ObserveFailed`.
+        """
+
     def health_checks(self) -> list[HealthCheck]:
         """The Services with a `healthCheckNodePort`, by namespace and name."""
 
@@ -478,10 +490,22 @@ class DnsServer:
         """Stops answering, and waits for it."""
 
 def cleanup() -> list[str]:
-    """Deletes every table that kpx made and nothing else.
+    """Deletes every table, virtual server and device that kpx made and nothing else.
 
-    Returns the names of the tables deleted, such as `ip kpx`. Raises `kpx.errors.ObserveFailed` or
-    `kpx.errors.CommitFailed`.
+    Returns in words what was deleted, such as "table `ip kpx`". Raises
+    `kpx.errors.ObserveFailed` or `kpx.errors.CommitFailed`.
+    """
+
+def probe_ipvs() -> int:
+    """Looks whether the kernel has IPVS; where it can be loaded, it is.
+
+    Returns the number of virtual servers, whoever made them. Raises `kpx.errors.ObserveFailed`.
+    """
+
+def set_ipvs_timeouts(tcp: int, tcp_fin: int, udp: int) -> None:
+    """Sets for how many seconds IPVS remembers idle connections in this network namespace.
+
+    0 leaves a timeout as it is. Raises `kpx.errors.ObserveFailed` or `kpx.errors.CommitFailed`.
     """
 
 def table_names() -> list[str]:

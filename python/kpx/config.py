@@ -8,7 +8,14 @@ from enum import Enum
 
 from kpx.errors import ConfigurationInvalid
 
-__all__ = ["Backend", "ConntrackSettings", "LocalMode", "Settings", "default_node_name"]
+__all__ = [
+    "Backend",
+    "ConntrackSettings",
+    "IpvsTimeouts",
+    "LocalMode",
+    "Settings",
+    "default_node_name",
+]
 
 
 class Backend(str, Enum):
@@ -28,6 +35,16 @@ class LocalMode(str, Enum):
 
 
 @dataclass(frozen=True)
+class IpvsTimeouts:
+    """For how many seconds IPVS remembers an idle connection; 0 leaves it as it is."""
+
+    tcp: int = 0
+    tcp_fin: int = 0
+    """Of a TCP connection that one side has closed."""
+    udp: int = 0
+
+
+@dataclass(frozen=True)
 class Settings:
     """How one node is programmed. What is `None` or empty is left to the core's defaults."""
 
@@ -41,18 +58,18 @@ class Settings:
     masquerade_bit: int | None = None
     counters: bool = False
     """Whether connections are counted; each element then costs the kernel some memory more."""
+    ipvs_scheduler: str | None = None
+    """The scheduler of Services that name none."""
+    ipvs_strict_arp: bool = False
+    """Whether the node answers ARP only for addresses of the device that is asked."""
+    ipvs_timeouts: IpvsTimeouts = IpvsTimeouts()
 
     def __post_init__(self) -> None:
-        """Refuses what this version cannot do.
+        """Refuses what makes no sense.
 
         Raises:
-            ConfigurationInvalid: The backend is not in this version, or the node has no name.
+            ConfigurationInvalid: The node has no name.
         """
-        if self.backend is not Backend.NFTABLES:
-            raise ConfigurationInvalid(
-                f"the backend `{self.backend.value}` is not in this version of kpx",
-                "pass `--backend nftables`: the same Services work the same way",
-            )
         if not self.node_name:
             raise ConfigurationInvalid("the node has no name", "pass `--node-name`")
 
@@ -60,6 +77,8 @@ class Settings:
         """The JSON object that the constructor of `kpx.Proxier` takes."""
         values = {
             "node_name": self.node_name,
+            "backend": self.backend.value,
+            "ipvs_scheduler": self.ipvs_scheduler,
             "cluster_cidrs": list(self.cluster_cidrs),
             "detect_local_mode": self.detect_local_mode and self.detect_local_mode.value,
             "detect_local_interface": self.detect_local_interface,

@@ -5,6 +5,7 @@ from time import perf_counter
 
 from kpx._core import Plan, Proxier, Rejection, SyncReport
 from kpx.config import Settings
+from kpx.ipvs import prepare as prepare_ipvs
 from kpx.sources import Loaded, Rejected, Source
 
 __all__ = ["Commit", "Prepared", "prepare"]
@@ -14,6 +15,7 @@ __all__ = ["Commit", "Prepared", "prepare"]
 class Prepared:
     """Everything read and compared with the kernel; nothing written yet."""
 
+    settings: Settings
     proxier: Proxier
     plan: Plan
     loaded: Loaded
@@ -31,9 +33,10 @@ class Prepared:
         """Makes the kernel equal to what was read.
 
         Raises:
-            CommitFailed: The kernel refused; nothing was changed.
+            CommitFailed: The kernel refused; no rule was changed.
         """
         started = perf_counter()
+        prepare_ipvs(self.settings)
         report = self.proxier.apply(self.plan)
         return Commit(report, perf_counter() - started)
 
@@ -68,4 +71,4 @@ def prepare(settings: Settings, source: Source) -> Prepared:
     loaded = source.load(proxier)
     read = perf_counter()
     plan = proxier.plan()
-    return Prepared(proxier, plan, loaded, read - started, perf_counter() - read)
+    return Prepared(settings, proxier, plan, loaded, read - started, perf_counter() - read)

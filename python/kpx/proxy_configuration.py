@@ -1,12 +1,13 @@
 """kube-proxy's configuration file, as far as it means something to kpx."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from kpx.config import Backend, ConntrackSettings, LocalMode
+from kpx.config import Backend, ConntrackSettings, IpvsTimeouts, LocalMode
 from kpx.errors import ConfigurationInvalid, YamlInvalid
 
 __all__ = ["ProxyConfiguration", "parse_duration"]
@@ -30,14 +31,23 @@ _HONOURED: Final = (
     "healthzBindAddress",
     "hostnameOverride",
     "metricsBindAddress",
+    "ipvs.excludeCIDRs",
+    "ipvs.scheduler",
+    "ipvs.strictARP",
+    "ipvs.tcpFinTimeout",
+    "ipvs.tcpTimeout",
+    "ipvs.udpTimeout",
     "mode",
-    "nftables.masqueradeAll",
-    "nftables.masqueradeBit",
-    "nftables.minSyncPeriod",
-    "nftables.syncPeriod",
     "nodePortAddresses",
 )
-"""The fields of `KubeProxyConfiguration` that mean something to kpx."""
+"""The fields of `KubeProxyConfiguration` that mean something to kpx.
+
+What `ipvs.excludeCIDRs` asks for is so anyhow: virtual servers of others are never touched."""
+_OF_MODE: Final = {
+    Backend.NFTABLES.value: ("nftables", "nftables"),
+    Backend.IPVS.value: ("ipvs", "iptables"),
+}
+"""In which part of the file a mode has its periods, and in which what it masquerades."""
 
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
@@ -70,6 +80,9 @@ class ProxyConfiguration:
     sync_period: float | None = None
     """Seconds."""
     conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
+    ipvs_scheduler: str | None = None
+    ipvs_strict_arp: bool | None = None
+    ipvs_timeouts: IpvsTimeouts = field(default_factory=IpvsTimeouts)
     honoured: tuple[str, ...] = field(default=(), compare=False)
     """The fields that the file sets and kpx honours."""
     ignored: tuple[str, ...] = field(default=(), compare=False)
@@ -93,26 +106,38 @@ class ProxyConfiguration:
             LocalMode.INTERFACE_NAME_PREFIX.value: "detectLocal.interfaceNamePrefix",
         }.get(mode or "")
         given = dict(_given(configuration.values))
+        backend = configuration.text("mode") or ""
+        periods, masquerade = _OF_MODE.get(backend, _OF_MODE[Backend.NFTABLES.value])
+        used = (
+            *_HONOURED,
+            *(f"{periods}.{name}" for name in ("minSyncPeriod", "syncPeriod")),
+            *(f"{masquerade}.{name}" for name in ("masqueradeAll", "masqueradeBit")),
+        )
         return cls(
             kubeconfig=configuration.text("clientConnection.kubeconfig"),
             cluster_cidrs=_split(configuration.text("clusterCIDR")),
             detect_local_mode=LocalMode(mode) if mode else None,
             detect_local_interface=configuration.text(interface_field) if interface_field else None,
             node_name=(configuration.text("hostnameOverride") or "").strip().lower() or None,
-            mode=configuration.text("mode") or "",
-            masquerade_all=configuration.value("nftables.masqueradeAll", bool),
-            masquerade_bit=configuration.value("nftables.masqueradeBit", int),
+            mode=backend,
+            masquerade_all=configuration.value(f"{masquerade}.masqueradeAll", bool),
+            masquerade_bit=configuration.value(f"{masquerade}.masqueradeBit", int),
             nodeport_addresses=configuration.texts("nodePortAddresses"),
             healthz_bind_address=configuration.text("healthzBindAddress") or None,
             metrics_bind_address=configuration.text("metricsBindAddress") or None,
-            min_sync_period=configuration.seconds("nftables.minSyncPeriod"),
-            sync_period=configuration.seconds("nftables.syncPeriod") or None,
+            min_sync_period=configuration.seconds(f"{periods}.minSyncPeriod"),
+            sync_period=configuration.seconds(f"{periods}.syncPeriod") or None,
+            ipvs_scheduler=configuration.text("ipvs.scheduler") or None,
+            ipvs_strict_arp=configuration.value("ipvs.strictARP", bool),
+            ipvs_timeouts=IpvsTimeouts(
+                configuration.whole_seconds("ipvs.tcpTimeout"),
+                configuration.whole_seconds("ipvs.tcpFinTimeout"),
+                configuration.whole_seconds("ipvs.udpTimeout"),
+            ),
             conntrack=_conntrack(configuration),
-            honoured=tuple(sorted(name for name in given if name in _HONOURED)),
+            honoured=tuple(sorted(name for name in given if name in used)),
             ignored=tuple(
-                sorted(
-                    name for name in given if name not in _HONOURED and given[name] not in _ZEROS
-                )
+                sorted(name for name in given if name not in used and given[name] not in _ZEROS)
             ),
         )
 
@@ -122,7 +147,9 @@ class ProxyConfiguration:
         Raises:
             ConfigurationInvalid: It asks for one that kpx does not have.
         """
-        if self.mode in ("", Backend.NFTABLES.value):
+        if self.mode in {known.value for known in Backend}:
+            return Backend(self.mode)
+        if not self.mode:
             return Backend.NFTABLES
         raise ConfigurationInvalid(
             f"the configuration file asks for mode `{self.mode}`, which kpx does not have",
@@ -161,6 +188,10 @@ class _Fields:
             return parse_duration(text)
         except ValueError as failure:
             raise self.invalid(name, str(failure)) from failure
+
+    def whole_seconds(self, name: str) -> int:
+        """Reads a duration as the kernel counts it; 0 where none is given."""
+        return math.ceil(self.seconds(name) or 0)
 
     def texts(self, name: str) -> tuple[str, ...]:
         found = self.value(name, list) or []

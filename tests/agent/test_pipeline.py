@@ -38,6 +38,7 @@ class Core:
     reports: list[Report] = field(default_factory=list)
     changes: bool = True
     drift: bool = False
+    drained: int = 0
     error: CommitFailed | None = None
 
     def sync(self, *, full: bool = False) -> SyncReport:
@@ -49,6 +50,9 @@ class Core:
 
     def has_changes(self) -> bool:
         return self.changes
+
+    def drain(self, now: float) -> int:
+        return self.drained
 
     def drifted(self) -> bool:
         self.calls.append("audit")
@@ -127,6 +131,14 @@ def test_an_audit_reads_the_kernel_only_if_somebody_else_wrote() -> None:
     assert rig.step(1) == ["audit"]
     rig.core.drift = True
     assert rig.step(1) == ["audit", "full"]
+
+
+def test_an_endpoint_that_is_drained_is_deleted() -> None:
+    rig = started()
+    rig.core.drained = 1
+    assert rig.step(1) == ["audit", "changes"]
+    rig.core.drained = 0
+    assert rig.step(1) == ["audit"]
 
 
 def test_a_refused_service_is_tried_again_and_blocks_nothing() -> None:

@@ -357,7 +357,7 @@ class TestFlags:
         (node.directory / "config.conf").write_text(
             "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
             "kind: KubeProxyConfiguration\n"
-            "mode: ipvs\n"
+            "mode: iptables\n"
             "nodePortAddresses: [nonsense]\n"
             "bindAddress: 0.0.0.0\n"
         )
@@ -368,7 +368,7 @@ class TestFlags:
         assert refused.stderr.splitlines() == [
             "notice: config.conf: honoured: mode, nodePortAddresses",
             "notice: config.conf: ignored: bindAddress",
-            "error: the configuration file asks for mode `ipvs`, which kpx does not have",
+            "error: the configuration file asks for mode `iptables`, which kpx does not have",
             "hint: pass `--backend nftables` to program nftables all the same",
         ]
         refused = node.kpx(*given, "--backend", "nftables")

@@ -28,6 +28,9 @@ class Core(Protocol):
     def has_changes(self) -> bool:
         """Whether there is anything to program."""
 
+    def drain(self, now: float) -> int:
+        """Looks which endpoints that take nothing new can go; `sync` deletes them."""
+
     def drifted(self) -> bool:
         """Whether somebody else has written to the kernel."""
 
@@ -118,11 +121,9 @@ class Pipeline:
                 self._cadence.started()
         try:
             if work is Work.AUDIT:
-                if not core.drifted():
-                    with self._wake:
-                        self._cadence.audited(self._clock())
-                    return
-                work = Work.ALL
+                work = self._audit(core)
+            if work is Work.AUDIT:
+                return
             if work is Work.CHANGES and not core.has_changes():
                 self._health.updated()
                 self._tell(core)
@@ -134,6 +135,17 @@ class Pipeline:
             self._fail(failure)
             return
         self._finish(core, work, report, began)
+
+    def _audit(self, core: Core) -> Work:
+        """Looks whether there is anything to do, and returns what; `AUDIT` for nothing."""
+        is_drained = core.drain(self._clock()) > 0
+        if core.drifted():
+            return Work.ALL
+        with self._wake:
+            self._cadence.audited(self._clock())
+            if is_drained:
+                self._cadence.started()
+        return Work.CHANGES if is_drained else Work.AUDIT
 
     def _finish(self, core: Core, work: Work, report: SyncReport, began: float) -> None:
         if flows := core.take_stale_flows():

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kpx import inquiry, kube_proxy
+from kpx import inquiry, ipvs, kube_proxy
 from kpx._core import cleanup
 from kpx.agent import events, sysctls
 from kpx.agent.cadence import Cadence
@@ -86,10 +86,11 @@ def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
             kube_proxy.refuse_beside()
         with ExitStack() as stack:
             stack.enter_context(Lock())
+            ipvs.prepare(settings)
             _run(settings, agent, source, stack)
         if agent.cleanup_on_exit:
-            for table in cleanup():
-                _log.info("deleted table `%s`", table)
+            for thing in cleanup():
+                _log.info("deleted %s", thing)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -98,7 +99,7 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
     health = Health(2 * agent.sync_period)
     metrics = Metrics()
     status = Status(settings.node_name, health)
-    for server in _servers(agent, health, metrics, status):
+    for server in _servers(settings, agent, health, metrics, status):
         stack.enter_context(server)
     cadence = Cadence(min_period=agent.min_sync_period, sync_period=agent.sync_period)
     health_checks = stack.enter_context(HealthCheckServers(health))
@@ -200,7 +201,7 @@ def _reader(
 
 
 def _servers(
-    agent: AgentSettings, health: Health, metrics: Metrics, status: Status
+    settings: Settings, agent: AgentSettings, health: Health, metrics: Metrics, status: Status
 ) -> list[HttpServer]:
     def healthz() -> Answer:
         status, body = health.healthz()
@@ -224,7 +225,7 @@ def _servers(
                     "/metrics": lambda: Answer(
                         200, metrics.exposition(), "text/plain; version=0.0.4; charset=utf-8"
                     ),
-                    "/proxyMode": lambda: Answer(200, b"nftables"),
+                    "/proxyMode": lambda: Answer(200, settings.backend.value.encode()),
                     "/healthz": lambda: Answer(200, b"ok"),
                     inquiry.PATH: lambda: Answer(200, status.page(), "application/json"),
                 },

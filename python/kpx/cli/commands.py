@@ -9,7 +9,7 @@ import typer
 
 from kpx import kube_proxy, report
 from kpx._core import Proxier, Rejection, __version__
-from kpx._core import cleanup as delete_tables
+from kpx._core import cleanup as delete_all
 from kpx.cli import dns
 from kpx.cli.controller import ControllerOptions, ObjectOutput, PolicyOptions
 from kpx.cli.controller import run as run_controller
@@ -50,7 +50,7 @@ class ExitCode(IntEnum):
 
 app = typer.Typer(
     name="kpx",
-    help="A Kubernetes node service proxy that programs nftables straight over netlink.",
+    help="A Kubernetes node service proxy that programs nftables and IPVS straight over netlink.",
     epilog="Exit codes: 0 done; 1 failed, nothing half-written; 3 done, but objects were rejected.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -376,10 +376,10 @@ def check(
 
 @app.command(epilog=_examples("kpx cleanup"))
 def cleanup() -> int:
-    """Delete every table that kpx made, and nothing else."""
-    deleted = delete_tables()
-    for table in deleted:
-        typer.echo(f"deleted table `{table}`")
+    """Delete every table, virtual server and device that kpx made, and nothing else."""
+    deleted = delete_all()
+    for thing in deleted:
+        typer.echo(f"deleted {thing}")
     if not deleted:
         typer.echo("nothing to delete")
     return ExitCode.DONE

@@ -87,7 +87,8 @@ class NodeOptions:
         ),
     ] = None
     backend: Annotated[
-        Backend | None, typer.Option(help="What to program. This version has nftables.")
+        Backend | None,
+        typer.Option(help="What chooses endpoints: maps of nftables, or virtual servers of IPVS."),
     ] = None
     cluster_cidr: Annotated[
         list[str] | None,
@@ -126,6 +127,17 @@ class NodeOptions:
     counters: Annotated[
         bool, typer.Option("--counters", help="Count connections in the kernel, for `kpx top`.")
     ] = False
+    ipvs_scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How IPVS chooses for Services without `kpx.dev/ipvs-scheduler`. Default: rr.",
+        ),
+    ] = None
+    ipvs_strict_arp: Annotated[
+        bool | None,
+        typer.Option(help="Answer ARP only on the device that has the address, as MetalLB needs."),
+    ] = None
     config: Annotated[
         Path | None,
         typer.Option(
@@ -147,12 +159,19 @@ class NodeOptions:
         Raises:
             ConfigurationInvalid: They do not make sense, or ask for what kpx cannot do.
         """
+        backend = self.backend or configuration.backend()
+        strict_arp = self.ipvs_strict_arp
+        if strict_arp is None:
+            strict_arp = bool(configuration.ipvs_strict_arp)
         masquerade_all = self.masquerade_all
         if masquerade_all is None:
             masquerade_all = configuration.masquerade_all
         return Settings(
             node_name=self.node_name or configuration.node_name or default_node_name(),
-            backend=self.backend or configuration.backend(),
+            backend=backend,
+            ipvs_scheduler=self.ipvs_scheduler or configuration.ipvs_scheduler,
+            ipvs_strict_arp=strict_arp,
+            ipvs_timeouts=configuration.ipvs_timeouts,
             cluster_cidrs=_split(self.cluster_cidr) or configuration.cluster_cidrs,
             detect_local_mode=self.detect_local_mode or configuration.detect_local_mode,
             detect_local_interface=self._detect_local_interface(configuration),

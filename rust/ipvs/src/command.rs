@@ -1,7 +1,7 @@
 //! Commands: what is asked of the kernel, and the bytes of it.
 
 use kpx_netlink::message::NLM_F_REQUEST;
-use kpx_netlink::{Header, Writer, generic};
+use kpx_netlink::{Error, Header, Writer, generic};
 
 use crate::message::{
     IPVS_CMD_ATTR_DEST, IPVS_CMD_ATTR_SERVICE, IPVS_CMD_ATTR_TIMEOUT_TCP,
@@ -52,6 +52,26 @@ impl Command {
             Self::ChangeDestination(..) => IPVS_CMD_SET_DEST,
             Self::DeleteDestination(..) => IPVS_CMD_DEL_DEST,
             Self::SetTimeouts(_) => IPVS_CMD_SET_CONFIG,
+        }
+    }
+
+    /// Whether it deletes something.
+    pub const fn is_deletion(&self) -> bool {
+        matches!(self, Self::DeleteService(_) | Self::DeleteDestination(..))
+    }
+
+    /// Whether an error says that IPVS does not hold what the command takes for granted: somebody
+    /// else has made or deleted the service or the destination.
+    pub const fn is_outdated(&self, error: &Error) -> bool {
+        let is_gone = error.errno == libc::ESRCH;
+        match self {
+            Self::AddService(_) => error.is_exists(),
+            Self::ChangeService(_) => is_gone,
+            Self::AddDestination(..) => is_gone || error.is_exists(),
+            Self::DeleteService(_) | Self::ChangeDestination(..) | Self::DeleteDestination(..) => {
+                is_gone || error.is_not_found()
+            }
+            Self::SetTimeouts(_) => false,
         }
     }
 

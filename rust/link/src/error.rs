@@ -90,3 +90,13 @@ pub struct Refusal {
     /// The kernel's reason.
     pub source: NetlinkError,
 }
+
+impl Refusal {
+    /// Whether what was to come was there already, or what was to go was gone.
+    pub const fn is_done(&self) -> bool {
+        match self.change {
+            AddressChange::Add(_) => self.source.is_exists(),
+            AddressChange::Delete(_) => self.source.is_no_address(),
+        }
+    }
+}

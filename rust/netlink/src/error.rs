@@ -42,6 +42,11 @@ impl Error {
         self.errno == libc::ENOENT
     }
 
+    /// No device has the address (`EADDRNOTAVAIL`).
+    pub const fn is_no_address(&self) -> bool {
+        self.errno == libc::EADDRNOTAVAIL
+    }
+
     /// The object exists already, and differs (`EEXIST`).
     pub const fn is_exists(&self) -> bool {
         self.errno == libc::EEXIST

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use kpx_ipvs::Scheduler;
 use kpx_nftables::Family;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 use smol_str::SmolStr;
 use thiserror::Error;
 
@@ -40,9 +42,31 @@ pub struct Config {
     /// older do not count as programmed by it. `None` if nobody asks how long changes took.
     #[serde(default)]
     pub started_at: Option<f64>,
+    /// What chooses an endpoint for a connection.
+    #[serde(default)]
+    pub backend: Backend,
+    /// How IPVS chooses, for Services that do not say.
+    #[serde(default, deserialize_with = "scheduler")]
+    pub ipvs_scheduler: Scheduler,
     /// The bit of the packet mark that asks for masquerading, 0 to 31.
     #[serde(default = "masquerade_bit")]
     pub masquerade_bit: u8,
+}
+
+/// What chooses an endpoint for a connection (`mode` of `KubeProxyConfiguration`).
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// A map of nftables.
+    #[default]
+    Nftables,
+    /// A virtual server of IPVS; nftables does the rest.
+    Ipvs,
+}
+
+fn scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scheduler, D::Error> {
+    let name = SmolStr::deserialize(deserializer)?;
+    name.parse().map_err(D::Error::custom)
 }
 
 fn primary() -> Vec<SmolStr> {

@@ -1,11 +1,15 @@
 //! The seam to the kernel.
 
-use kpx_netlink::Transport;
-use kpx_nftables::{Client, CommitError, ObserveError, Ruleset, Transaction};
+use std::net::IpAddr;
 
-use crate::names::TABLE;
+use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
+use kpx_nftables::{CommitError, Ruleset, Transaction};
 
-/// Reads and writes the node's ruleset: the kernel, or a fake.
+use crate::virtual_servers::ObservedServers;
+
+/// Reads and writes the node's ruleset and virtual servers: the kernel, or a fake.
+///
+/// The methods about virtual servers are those of a node without IPVS unless they are written anew.
 pub trait Dataplane {
     /// Why reading failed.
     type ObserveError;
@@ -25,6 +29,46 @@ pub trait Dataplane {
         transaction: &Transaction,
         generation: u32,
     ) -> Result<u32, Self::CommitError>;
+
+    /// Reads the virtual servers, and the addresses of the node's devices. Where IPVS is not `needed`,
+    /// a kernel without it has none.
+    fn observe_servers(&mut self, needed: bool) -> Result<ObservedServers, Self::ObserveError> {
+        let _ = needed;
+        Ok(ObservedServers::default())
+    }
+
+    /// Reads where one virtual server sends connections, and how many there are.
+    fn observe_destinations(
+        &mut self,
+        server: &ServiceKey,
+    ) -> Result<Vec<ObservedDestination>, Self::ObserveError> {
+        let _ = server;
+        Ok(Vec::new())
+    }
+
+    /// Carries out commands in their order. Each succeeds or fails on its own; those that the kernel
+    /// refused are given.
+    fn submit(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, Self::CommitError> {
+        let _ = commands;
+        Ok(Vec::new())
+    }
+
+    /// Makes the device of virtual servers, or deletes it with its addresses.
+    fn set_device(&mut self, present: bool) -> Result<(), Self::CommitError> {
+        let _ = present;
+        Ok(())
+    }
+
+    /// Gives addresses to the device of virtual servers, or takes them away. What is there already,
+    /// or gone already, is no error.
+    fn set_addresses(
+        &mut self,
+        addresses: &[IpAddr],
+        present: bool,
+    ) -> Result<(), Self::CommitError> {
+        let _ = (addresses, present);
+        Ok(())
+    }
 }
 
 /// What a proxier needs to know of a failed commit.
@@ -39,23 +83,6 @@ pub trait CommitFailure: std::error::Error + 'static {
     fn is_uncertain(&self) -> bool;
     /// Whether a chain or set could not be deleted because the kernel still uses it.
     fn is_busy(&self) -> bool;
-}
-
-impl<T: Transport> Dataplane for Client<T> {
-    type ObserveError = ObserveError;
-    type CommitError = CommitError;
-
-    fn observe(&mut self) -> Result<Ruleset, ObserveError> {
-        self.dump(TABLE)
-    }
-
-    fn generation(&mut self) -> Result<u32, ObserveError> {
-        Self::generation(self)
-    }
-
-    fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, CommitError> {
-        Self::commit(self, transaction, Some(generation))
-    }
 }
 
 impl CommitFailure for CommitError {

@@ -23,13 +23,17 @@ mod rejection;
 pub mod state;
 pub mod topology;
 pub mod traffic;
+pub mod virtual_servers;
 
-pub use config::{Config, ConfigError};
+pub use config::{Backend, Config, ConfigError};
 pub use dataplane::{CommitFailure, Dataplane};
 pub use decode::{DecodeError, Kind};
 pub use error_chain::error_chain;
 pub use name::NamespacedName;
 pub use plan::Plan;
 pub use protocol::Protocol;
-pub use proxier::{ApplyError, HealthCheck, Proxier, Status, SyncError, SyncFailure, SyncReport};
+pub use proxier::{
+    ApplyError, HealthCheck, Proxier, RefusalKind, ServerRefusal, Status, SyncError, SyncFailure,
+    SyncReport,
+};
 pub use rejection::Rejection;

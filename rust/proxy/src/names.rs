@@ -3,6 +3,9 @@
 //! Names of base chains and of what has a counterpart in kube-proxy's nftables mode are
 //! kube-proxy's, so that what people know of the one holds for the other.
 
+/// The device that has the addresses of virtual servers, with the backend IPVS.
+pub const DEVICE: &str = "kpx-ipvs0";
+
 /// The table, in the families `ip` and `ip6`.
 pub const TABLE: &str = "kpx";
 
@@ -20,6 +23,8 @@ pub mod base {
     pub const NAT_POSTROUTING: &str = "nat-postrouting";
     /// Refusals for packets that stayed on the node.
     pub const FILTER_INPUT: &str = "filter-input";
+    /// Refusals for what IPVS has left on the node.
+    pub const FILTER_INPUT_POST_IPVS: &str = "filter-input-post-ipvs";
     /// Refusals for packets passing through.
     pub const FILTER_FORWARD: &str = "filter-forward";
     /// Refusals for what the node itself sends.
@@ -39,6 +44,8 @@ pub mod chain {
     /// Refuses packets to ports that a cluster IP does not have, and drops those to service
     /// addresses that nobody has.
     pub const CLUSTER_IPS_CHECK: &str = "cluster-ips-check";
+    /// Refuses packets to addresses of virtual servers that no virtual server takes.
+    pub const VIRTUAL_IPS_CHECK: &str = "virtual-ips-check";
     /// Rewrites the source of marked and of hairpin connections.
     pub const MASQUERADING: &str = "masquerading";
     /// Answers with an ICMP error.
@@ -49,6 +56,8 @@ pub mod chain {
 pub mod set {
     /// Cluster IPs of all Services.
     pub const CLUSTER_IPS: &str = "cluster-ips";
+    /// Addresses that the node has for virtual servers alone, with the backend IPVS.
+    pub const VIRTUAL_IPS: &str = "virtual-ips";
     /// Addresses of the node on which node ports answer.
     pub const NODEPORT_IPS: &str = "nodeport-ips";
     /// `(endpoint, endpoint, protocol, port)` of endpoints on this node.

@@ -2,18 +2,23 @@
 
 mod flows;
 mod health;
+mod servers;
 mod status;
 mod sync;
 
 pub use health::HealthCheck;
+pub use servers::{RefusalKind, ServerRefusal};
 pub use status::Status;
 pub use sync::{SyncError, SyncFailure};
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
-use crate::config::{Config, NodePortAddresses};
+use crate::config::{Backend, Config, NodePortAddresses};
 use crate::dataplane::{CommitFailure, Dataplane};
 use crate::decode::DecodeError;
 use crate::desired::{Desired, ServiceFrontends};
@@ -26,6 +31,7 @@ use crate::plan::{Plan, Planner, Summary};
 use crate::programmed::Programmed;
 use crate::rejection::Rejection;
 use crate::state::{EventReport, FeedReport, State};
+use crate::virtual_servers::{IpvsNode, ProgrammedServers};
 use crate::{Kind, NamespacedName};
 
 /// Keeps the desired state of one node, and makes the kernel equal to it.
@@ -36,6 +42,12 @@ pub struct Proxier<D> {
     desired: Desired,
     sets: SetTable,
     skeletons: [Skeleton; 2],
+    /// What is known of the node where IPVS chooses the endpoints.
+    ipvs: Option<IpvsNode>,
+    /// The addresses of each family on which node ports are virtual servers.
+    node_port_addresses: [Vec<IpAddr>; 2],
+    /// What IPVS holds; `None` until it is read, and when it is not certain any more.
+    servers: Option<ProgrammedServers>,
     /// What the kernel holds; `None` until it is read, and when it is not certain any more.
     programmed: Option<Programmed>,
     /// The Services, as `namespace/name`, whose frontends stay as they are: see [`State::held`].
@@ -54,6 +66,8 @@ pub struct Proxier<D> {
     revision: u64,
     /// The revision that was programmed last.
     programmed_revision: u64,
+    /// Whether the addresses of the node's devices changed since all was derived.
+    node_changed: bool,
     dataplane: D,
 }
 
@@ -89,6 +103,9 @@ pub enum ApplyError<E: std::error::Error + 'static> {
     /// The plan does not make a valid transaction.
     #[error("the plan makes no valid transaction")]
     Transaction(#[from] TransactionError),
+    /// The kernel did not take commands about virtual servers. All others were carried out.
+    #[error("{}", servers::refusal_text(.0))]
+    Servers(Vec<ServerRefusal>),
     /// The kernel did not take the transaction.
     #[error("{}", match .service {
         Some(service) => format!("the kernel refused a change of Service `{service}`"),
@@ -106,12 +123,19 @@ impl<D: Dataplane> Proxier<D> {
     /// A proxier that knows of no Service yet. Reads and writes nothing.
     pub fn new(config: Config, dataplane: D) -> Self {
         let skeletons = Family::ALL.map(|family| skeleton(family, &config, None, &[]));
+        let (config_backend, config_scheduler) = (config.backend, config.ipvs_scheduler.clone());
         Self {
             state: state(&config),
             config,
             desired: Desired::default(),
             sets: SetTable::default(),
             skeletons,
+            ipvs: (config_backend == Backend::Ipvs).then(|| IpvsNode {
+                scheduler: config_scheduler,
+                addresses: BTreeSet::new(),
+            }),
+            node_port_addresses: [Vec::new(), Vec::new()],
+            servers: None,
             programmed: None,
             held: HashSet::default(),
             failed: HashMap::default(),
@@ -120,6 +144,7 @@ impl<D: Dataplane> Proxier<D> {
             compare_all: true,
             revision: 0,
             programmed_revision: 0,
+            node_changed: false,
             dataplane,
         }
     }
@@ -184,6 +209,7 @@ impl<D: Dataplane> Proxier<D> {
                     whole: false,
                 }),
         );
+        rejections.extend(self.foreign_servers());
         rejections
     }
 
@@ -191,6 +217,7 @@ impl<D: Dataplane> Proxier<D> {
     /// wants.
     pub fn plan_all(&mut self) -> Result<Plan, D::ObserveError> {
         self.programmed = None;
+        self.servers = None;
         self.plan()
     }
 
@@ -202,12 +229,22 @@ impl<D: Dataplane> Proxier<D> {
             self.programmed = Some(Programmed::adopt(ruleset, &self.sets));
             self.compare_all();
         }
+        if self.servers.is_none() {
+            let observed = self.dataplane.observe_servers(self.ipvs.is_some())?;
+            self.note_node_addresses(&observed.node_addresses);
+            self.servers = Some(ProgrammedServers::adopt(observed));
+            self.compare_all();
+        }
         self.derive();
         self.hold();
         let empty = Programmed::default();
+        let no_servers = ProgrammedServers::default();
         let planner = Planner {
             desired: &self.desired,
             programmed: self.programmed.as_ref().unwrap_or(&empty),
+            servers: self.servers.as_ref().unwrap_or(&no_servers),
+            ipvs: self.ipvs.as_ref(),
+            node_port_addresses: &self.node_port_addresses,
             sets: &self.sets,
             skeletons: &self.skeletons,
             held: &self.held,
@@ -248,6 +285,7 @@ impl<D: Dataplane> Proxier<D> {
             state: &self.state,
             desired: &self.desired,
             skeletons: &self.skeletons,
+            ipvs: self.ipvs.as_ref(),
             kernel: plan
                 .as_ref()
                 .map(|plan| (programmed, plan))
@@ -267,18 +305,25 @@ impl<D: Dataplane> Proxier<D> {
         let transaction = plan.transaction(&self.sets)?;
         let prune = plan.prune_transaction()?;
         let mut generation = plan.generation;
+        self.begin_servers(plan)?;
         self.commit(&transaction, &mut generation)
-            .map_err(|source| ApplyError::Commit {
-                service: culprit(plan, &transaction, &source),
-                source,
+            .map_err(|source| {
+                if !plan.virtual_servers.is_empty() {
+                    self.servers = None;
+                }
+                ApplyError::Commit {
+                    service: culprit(plan, &transaction, &source),
+                    source,
+                }
             })?;
-        report.operations = operations(&transaction);
+        report.operations = operations(&transaction) + plan.virtual_servers.operations();
         if let Some(programmed) = &mut self.programmed {
             plan.confirm(programmed);
             if !transaction.is_empty() {
                 programmed.generation = generation;
             }
         }
+        self.finish_servers(plan)?;
         // What changed after the plan was made is still to be planned.
         if plan.revision == self.revision {
             self.note_flows();
@@ -352,14 +397,18 @@ impl<D: Dataplane> Proxier<D> {
     /// Brings what is desired up to date with the state.
     fn derive(&mut self) {
         let changes = self.state.take_changes();
-        if changes.is_empty() {
+        let is_node_new = std::mem::take(&mut self.node_changed);
+        if changes.is_empty() && !is_node_new {
             return;
         }
         self.revision += 1;
+        if changes.node || is_node_new {
+            self.derive_node_port_addresses();
+        }
         if changes.node || changes.service_cidrs {
             self.derive_skeletons();
         }
-        if changes.node {
+        if changes.node || is_node_new {
             // The node's zone and addresses bear on every Service.
             let services: Vec<NamespacedName> = self
                 .state
@@ -380,7 +429,12 @@ impl<D: Dataplane> Proxier<D> {
         self.release(name);
         match self.state.service(name) {
             Some(service) => {
-                let wanted = ServiceFrontends::derive(service, &self.state, &self.config.node_name);
+                let wanted = ServiceFrontends::derive(
+                    service,
+                    &self.state,
+                    &self.config.node_name,
+                    self.ipvs.as_ref(),
+                );
                 self.desired.set_service(name, &service.created, wanted);
             }
             None => self.desired.remove_service(name),
@@ -426,6 +480,7 @@ fn skeleton(
         family,
         mark: config.masquerade_mark(),
         masquerade_all: config.masquerade_all,
+        has_virtual_servers: config.backend == Backend::Ipvs,
         detector: config.local_detector(family, node),
         nodeport_addresses: config.nodeport_addresses(family, node),
         service_cidrs: service_cidrs.to_vec(),

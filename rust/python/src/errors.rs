@@ -2,10 +2,12 @@
 
 use kpx_conntrack::FlushError;
 use kpx_dns::{ServerError, ZoneConfigError};
-use kpx_nftables::{CommitError, ObserveError};
+use kpx_ipvs::Refusal;
 use kpx_proxy::explain::ExplainError;
 use kpx_proxy::{ApplyError, ConfigError, DecodeError, SyncError, error_chain};
 use pyo3::{PyErr, import_exception};
+
+use crate::kernel::{ReadError, WriteError};
 
 import_exception!(kpx.errors, CommitFailed);
 import_exception!(kpx.errors, ConfigurationInvalid);
@@ -33,11 +35,11 @@ pub(crate) fn flush_failed(error: &FlushError) -> PyErr {
     FlushFailed::new_err((error_chain(error), error.hint()))
 }
 
-pub(crate) fn observe_failed(error: &ObserveError) -> PyErr {
+pub(crate) fn observe_failed(error: &ReadError) -> PyErr {
     ObserveFailed::new_err((error_chain(error), error.hint()))
 }
 
-pub(crate) fn commit_failed(error: &CommitError) -> PyErr {
+pub(crate) fn commit_failed(error: &WriteError) -> PyErr {
     CommitFailed::new_err((error_chain(error), error.hint()))
 }
 
@@ -45,16 +47,21 @@ pub(crate) fn take_over_failed(message: String, hint: Option<&'static str>) -> P
     TakeOverFailed::new_err((message, hint))
 }
 
-pub(crate) fn sync_failed(error: &SyncError<ObserveError, CommitError>) -> PyErr {
+pub(crate) fn command_refused(refusal: &Refusal) -> PyErr {
+    CommitFailed::new_err((error_chain(refusal), refusal.hint()))
+}
+
+pub(crate) fn sync_failed(error: &SyncError<ReadError, WriteError>) -> PyErr {
     match error {
         SyncError::Observe(error) => observe_failed(error),
         SyncError::Apply(error) => apply_failed(error),
     }
 }
 
-pub(crate) fn apply_failed(error: &ApplyError<CommitError>) -> PyErr {
+pub(crate) fn apply_failed(error: &ApplyError<WriteError>) -> PyErr {
     let hint = match error {
-        ApplyError::Commit { source, .. } => source.hint(),
+        ApplyError::Commit { source, .. } => source.hint().map(ToOwned::to_owned),
+        ApplyError::Servers(refusals) => refusals.first().and_then(|first| first.hint.clone()),
         _ => None,
     };
     CommitFailed::new_err((error_chain(error), hint))

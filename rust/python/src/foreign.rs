@@ -28,5 +28,5 @@ fn observed<N: Send>(
     read: impl FnOnce(&mut Client<Socket>) -> Result<BTreeSet<N>, ObserveError> + Send,
 ) -> PyResult<BTreeSet<N>> {
     py.detach(|| read(&mut kernel::connect().map_err(ObserveError::Io)?))
-        .map_err(|error| errors::observe_failed(&error))
+        .map_err(|error| errors::observe_failed(&error.into()))
 }

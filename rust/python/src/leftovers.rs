@@ -21,12 +21,12 @@ pub(crate) fn remove_kube_proxy_rules(py: Python<'_>) -> PyResult<Vec<String>> {
     py.detach(|| {
         let mut client = kernel::connect()
             .map_err(ObserveError::Io)
-            .map_err(|error| errors::observe_failed(&error))?;
+            .map_err(|error| errors::observe_failed(&error.into()))?;
         let generation = client
             .generation()
-            .map_err(|error| errors::observe_failed(&error))?;
-        let found =
-            Leftovers::observe(&mut client).map_err(|error| errors::observe_failed(&error))?;
+            .map_err(|error| errors::observe_failed(&error.into()))?;
+        let found = Leftovers::observe(&mut client)
+            .map_err(|error| errors::observe_failed(&error.into()))?;
         let mut generation = Some(generation);
         let transactions = found
             .transactions()

@@ -8,6 +8,7 @@ mod dns;
 mod errors;
 mod flows;
 mod foreign;
+mod ipvs;
 mod kernel;
 mod leftovers;
 mod plan;
@@ -28,6 +29,8 @@ mod _core {
     use crate::flows::PyStaleFlows;
     #[pymodule_export]
     use crate::foreign::{chain_names, table_names};
+    #[pymodule_export]
+    use crate::ipvs::{probe_ipvs, set_ipvs_timeouts};
     #[pymodule_export]
     use crate::leftovers::{remove_kube_proxy_ipvs, remove_kube_proxy_rules};
     #[pymodule_export]

@@ -117,6 +117,15 @@ impl PyProxier {
             .map_err(|error| errors::observe_failed(&error))
     }
 
+    fn draining(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.lock().draining())
+    }
+
+    fn drain(&self, py: Python<'_>, now: f64) -> PyResult<usize> {
+        py.detach(|| self.lock().drain(now))
+            .map_err(|error| errors::observe_failed(&error))
+    }
+
     fn health_checks(&self, py: Python<'_>) -> Vec<PyHealthCheck> {
         let checks = py.detach(|| self.lock().health_checks());
         checks.into_iter().map(PyHealthCheck).collect()
@@ -147,7 +156,7 @@ impl PyProxier {
                 .dump(TABLE)?;
             Ok(ruleset.to_string())
         });
-        text.map_err(|error: ObserveError| errors::observe_failed(&error))
+        text.map_err(|error: ObserveError| errors::observe_failed(&error.into()))
     }
 }
 

@@ -29,7 +29,7 @@ impl PyTrafficMeter {
             let client = kernel.client().map_err(ObserveError::Io)?;
             meter.read(client, &SetTable::default())
         })
-        .map_err(|error| errors::observe_failed(&error))?
+        .map_err(|error| errors::observe_failed(&error.into()))?
         .to_json()
         .map_err(|error| PyValueError::new_err(error.to_string()))
     }

@@ -130,6 +130,11 @@ impl Metadata {
         self.labels.as_ref().unwrap_or(NONE)
     }
 
+    /// The annotations that are used.
+    pub(super) fn annotations(&self) -> Option<&Annotations> {
+        self.annotations.as_ref()
+    }
+
     /// Takes the annotation that says when the change happened that led to this version.
     pub(super) fn take_trigger_time(&mut self) -> Option<SmolStr> {
         self.annotations.take()?.last_change_trigger_time
@@ -174,7 +179,13 @@ impl Labels {
 /// The annotations that are used.
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "an object")]
-struct Annotations {
+pub(super) struct Annotations {
+    /// How IPVS chooses an endpoint of a Service.
+    #[serde(rename = "kpx.dev/ipvs-scheduler")]
+    pub(super) ipvs_scheduler: Option<SmolStr>,
+    /// How much each endpoint of a Service takes.
+    #[serde(rename = "kpx.dev/weight")]
+    pub(super) weight: Option<SmolStr>,
     #[serde(rename = "endpoints.kubernetes.io/last-change-trigger-time")]
     last_change_trigger_time: Option<SmolStr>,
     #[serde(rename = "k8s.io/initial-events-end")]

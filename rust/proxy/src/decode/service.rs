@@ -1,6 +1,9 @@
 //! `v1` Service.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,7 +13,7 @@ use smol_str::SmolStr;
 
 use super::address::{parse_address, parse_range};
 use super::object::{ApiObject, Content, HasEntries, Metadata, is_dns_name, parse_protocol};
-use super::reason::{LeftOut, PORTS, Quoted, Reason, required_number};
+use super::reason::{LeftOut, PORTS, Quoted, Reason, Shortened, required_number};
 use crate::state::{Service, ServicePort, TrafficPolicy};
 use crate::{Kind, NamespacedName};
 
@@ -112,8 +115,13 @@ impl ApiObject for ServiceObject {
         let is_for_another_proxy = self.metadata.labels().service_proxy_name.0;
         let has_no_address = is_external_name || spec.is_headless();
         let external_traffic_policy = spec.external_traffic_policy();
+        let annotations = self.metadata.annotations();
+        let scheduler = annotations.and_then(|annotations| annotations.ipvs_scheduler.as_deref());
+        let weights = annotations.and_then(|annotations| annotations.weight.as_deref());
         let service = Service {
             name,
+            scheduler: parse_annotation("kpx.dev/ipvs-scheduler", scheduler, left_out),
+            weights: parse_annotation("kpx.dev/weight", weights, left_out).map(Arc::new),
             created: self.metadata.creation_timestamp.unwrap_or_default(),
             is_proxied: !is_for_another_proxy && !has_no_address,
             external_name: spec.external_name.clone().filter(|_| is_external_name),
@@ -137,6 +145,19 @@ impl ApiObject for ServiceObject {
         };
         Ok(Content::Service(Box::new(service)))
     }
+}
+
+/// Reads an annotation of ours; one that is not valid is left out, and the Service works without.
+fn parse_annotation<T>(name: &str, text: Option<&str>, left_out: &mut LeftOut) -> Option<T>
+where
+    T: FromStr<Err: fmt::Display>,
+{
+    let parsed = text?.trim().parse();
+    let refuse = |error| {
+        let field = format_args!("metadata.annotations[{name}]");
+        left_out.push(format_args!("{field}: {}", Shortened(&format!("{error}"))));
+    };
+    parsed.map_err(refuse).ok()
 }
 
 impl Spec {

@@ -15,6 +15,7 @@ use crate::frontend::{Destination, FrontendKey, FrontendKind, Location, family_o
 use crate::layout::Member;
 use crate::state::{EndpointSlice, Service, ServicePort, State, TrafficPolicy};
 use crate::topology::{Backend, Selection, select_endpoints, serving_endpoints};
+use crate::virtual_servers::{Balancing, IpvsNode};
 
 /// Everything one Service wants of the node.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +30,16 @@ pub struct ServiceFrontends {
 
 impl ServiceFrontends {
     /// Derives what a Service wants from what is known of it and its endpoints.
-    pub fn derive(service: &Service, state: &State, node_name: &str) -> Self {
+    ///
+    /// `ipvs` is what is known of the node where IPVS chooses the endpoints.
+    pub fn derive(
+        service: &Service,
+        state: &State,
+        node_name: &str,
+        ipvs: Option<&IpvsNode>,
+    ) -> Self {
         let mut derived = Self::default();
+        let balancing = ipvs.map(|node| Balancing::of(service, node));
         let slices: Vec<&EndpointSlice> = state.slices(&service.name).collect();
         let zone = state.node().and_then(|node| node.zone.as_deref());
         for cluster_ip in &service.cluster_ips {
@@ -50,12 +59,27 @@ impl ServiceFrontends {
                     *cluster_ip,
                     (&selection, serving.as_ref()),
                     node_ip.copied(),
+                    balancing.as_ref(),
                 );
             }
+        }
+        if let Some(node) = ipvs {
+            derived.push_virtual_ips(node);
         }
         derived.members.sort_unstable();
         derived.members.dedup();
         derived
+    }
+
+    /// Adds the addresses that the node is to have, but for those it has anyhow.
+    fn push_virtual_ips(&mut self, node: &IpvsNode) {
+        let locations = self.frontends.iter().map(|(key, _)| key.location);
+        let addresses = locations.filter_map(|location| match location {
+            Location::Address(address) => Some(address),
+            Location::NodePort(_) => None,
+        });
+        let missing = addresses.filter(|address| !node.has_address(*address));
+        self.members.extend(missing.map(Member::VirtualIp));
     }
 
     fn push_port(
@@ -65,6 +89,7 @@ impl ServiceFrontends {
         cluster_ip: IpAddr,
         (selection, serving): (&Selection, Option<&Serving>),
         node_ip: Option<IpAddr>,
+        balancing: Option<&Balancing>,
     ) {
         let family = family_of(cluster_ip);
         let in_family = |address: &&IpAddr| family_of(**address) == family;
@@ -88,6 +113,7 @@ impl ServiceFrontends {
             any: selection.any,
             source_ranges: None,
             affinity: affinity(service),
+            balancing: balancing.cloned(),
             serving: serving.cloned(),
         };
         let vip = |address: IpAddr| FrontendKey {

@@ -10,6 +10,7 @@ use crate::NamespacedName;
 use crate::frontend::{Destination, FrontendKey, FrontendKind};
 use crate::layout::{Balancer, Role};
 use crate::programmed::{EndpointSlots, FrontendElements, Refusal};
+use crate::virtual_servers::Balancing;
 
 /// Where the connections of a frontend go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct FrontendSpec {
     pub source_ranges: Option<Vec<IpNet>>,
     /// For how many seconds a client keeps to an endpoint; `None` if it does not.
     pub affinity: Option<u32>,
+    /// How IPVS chooses among the endpoints; `None` if nftables does.
+    pub balancing: Option<Balancing>,
     /// The endpoints that answer at all, whose flows go on: for UDP alone, whose flows have no end of
     /// their own.
     pub serving: Option<Serving>,
@@ -52,6 +55,15 @@ impl FrontendSpec {
     pub fn service(&self) -> NamespacedName {
         let (service, _port) = self.owner.rsplit_once(':').unwrap_or((&self.owner, ""));
         NamespacedName::parse(service)
+    }
+
+    /// The endpoints that clients from outside the cluster and its nodes come to, and all clients
+    /// where there is only one list.
+    pub fn endpoints(&self) -> &[Destination] {
+        match &self.route {
+            Route::Cluster(endpoints) | Route::External(endpoints) => endpoints,
+            Route::ExternalLocal { local, .. } => local,
+        }
     }
 
     /// What the maps should hold, keeping endpoints in the slots they have.
@@ -73,6 +85,14 @@ impl FrontendSpec {
             source_ranges: self.source_ranges.clone().unwrap_or_default(),
             ..FrontendElements::default()
         };
+        // What IPVS chooses from is not in the maps.
+        let none_of = |endpoints| {
+            if self.balancing.is_some() {
+                &[][..]
+            } else {
+                endpoints
+            }
+        };
         let refusal = if self.any {
             Refusal::Drop
         } else {
@@ -80,7 +100,7 @@ impl FrontendSpec {
         };
         match &self.route {
             Route::Cluster(endpoints) => {
-                elements.endpoints = slots.settle(endpoints, sticky);
+                elements.endpoints = slots.settle(none_of(endpoints), sticky);
                 elements.dispatch = self.balancer(cluster_role, endpoints);
             }
             Route::External(endpoints) => {
@@ -89,7 +109,7 @@ impl FrontendSpec {
                 } else {
                     Role::External
                 };
-                elements.endpoints = slots.settle(endpoints, sticky);
+                elements.endpoints = slots.settle(none_of(endpoints), sticky);
                 elements.dispatch = self.balancer(role, endpoints);
             }
             Route::ExternalLocal { cluster, local } => {
@@ -99,8 +119,9 @@ impl FrontendSpec {
                     Role::ExternalLocal
                 };
                 elements.endpoints = slots.settle(cluster, sticky);
-                elements.local_endpoints = local_slots.settle(local, sticky);
-                elements.short_circuit = self.balancer(cluster_role, cluster);
+                elements.local_endpoints = local_slots.settle(none_of(local), sticky);
+                elements.short_circuit =
+                    (!cluster.is_empty()).then(|| self.choosing_balancer(cluster_role, cluster));
                 // The chain is needed without local endpoints too: it leads pods and the node to
                 // the others. All else falls through to the refusal.
                 let used = !cluster.is_empty() || !local.is_empty();
@@ -119,7 +140,20 @@ impl FrontendSpec {
         (!endpoints.is_empty()).then(|| self.balancer_of(role, endpoints))
     }
 
+    /// The chain that treats connections to these endpoints as a role says, and chooses one of them
+    /// unless IPVS does.
     fn balancer_of(&self, role: Role, endpoints: &[Destination]) -> Balancer {
+        if self.balancing.is_none() {
+            return self.choosing_balancer(role, endpoints);
+        }
+        Balancer {
+            role,
+            count: 0,
+            affinity: None,
+        }
+    }
+
+    fn choosing_balancer(&self, role: Role, endpoints: &[Destination]) -> Balancer {
         Balancer {
             role,
             count: count(endpoints),

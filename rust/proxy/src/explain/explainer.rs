@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::programmed::Programmed;
 use crate::state::{Service, State};
 use crate::topology::explain_endpoints;
+use crate::virtual_servers::IpvsNode;
 
 /// What an explanation is drawn from.
 pub(crate) struct Explainer<'a> {
@@ -27,6 +28,8 @@ pub(crate) struct Explainer<'a> {
     pub(crate) desired: &'a Desired,
     /// The fixed chains of each family.
     pub(crate) skeletons: &'a [Skeleton; 2],
+    /// What is known of the node where IPVS chooses the endpoints.
+    pub(crate) ipvs: Option<&'a IpvsNode>,
     /// What the kernel holds and all that would make it as desired, or why it cannot be read.
     pub(crate) kernel: Result<(&'a Programmed, &'a Plan), String>,
 }
@@ -101,7 +104,7 @@ impl<'a> Explainer<'a> {
                 cluster: EndpointVerdict(endpoint.cluster),
                 local: EndpointVerdict(endpoint.local),
             });
-        let wanted = ServiceFrontends::derive(service, self.state, node_name).frontends;
+        let wanted = ServiceFrontends::derive(service, self.state, node_name, self.ipvs).frontends;
         let own = wanted
             .iter()
             .filter(|(key, _)| key.family() == *family && has_frontend(port, key));

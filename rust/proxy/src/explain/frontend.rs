@@ -28,7 +28,12 @@ struct Choice<'a> {
 impl Follower<'_> {
     /// What happens to packets from a source.
     pub(super) fn follow(&self, source: Source) -> Path {
-        let elements = self.spec.settle(self.key, None);
+        // Whoever chooses an endpoint, the lists it chooses from are these.
+        let spec = FrontendSpec {
+            balancing: None,
+            ..self.spec.clone()
+        };
+        let elements = spec.settle(self.key, None);
         let mut path = Path {
             source,
             outcome: Outcome::Dropped,

@@ -91,7 +91,7 @@ impl Concern {
 
     fn has_member(&self, member: &Member) -> bool {
         match member {
-            Member::ClusterIp(address) => {
+            Member::ClusterIp(address) | Member::VirtualIp(address) => {
                 let location = Location::Address(*address);
                 self.frontends.iter().any(|key| key.location == location)
             }

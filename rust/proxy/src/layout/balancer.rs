@@ -63,7 +63,8 @@ impl Role {
 pub struct Balancer {
     /// How it treats connections.
     pub role: Role,
-    /// The number of endpoints it chooses from.
+    /// The number of endpoints it chooses from; with 0 it chooses none, and leaves that to
+    /// whatever comes next: a refusal, or IPVS.
     pub count: u32,
     /// For how many seconds a client keeps to an endpoint; `None` if it does not.
     pub affinity: Option<u32>,
@@ -120,6 +121,9 @@ impl Balancer {
             }
             Role::External | Role::NodePort => {
                 let marked = || rule().set_mark(mark);
+                if self.count == 0 {
+                    rules.push(marked());
+                }
                 self.balance(&marked, &keys.all, &mut rules);
             }
             Role::ExternalLocal | Role::NodePortLocal => {
@@ -128,9 +132,7 @@ impl Balancer {
                 rules.extend(rule().sent_by_pod(detector, true).map(short_circuit));
                 let of_node = rule().of_this_host(FibAddress::Source).set_mark(mark);
                 rules.push(short_circuit(of_node));
-                if self.count > 0 {
-                    self.balance(&rule, &keys.local, &mut rules);
-                }
+                self.balance(&rule, &keys.local, &mut rules);
             }
         }
         let rules = rules
@@ -159,6 +161,9 @@ impl Balancer {
         maps: &EndpointMaps,
         rules: &mut Vec<RuleBuilder>,
     ) {
+        if self.count == 0 {
+            return;
+        }
         let frontend = maps.frontend;
         let with = |field| frontend.iter().copied().chain([field]).collect::<Vec<_>>();
         let numbered = with(Field::Random(self.count));

@@ -63,7 +63,7 @@ pub(crate) fn encode_destination(destination: &Destination) -> Bytes {
 pub(crate) fn encode_member(member: &Member) -> Bytes {
     let mut bytes = Bytes::new();
     match member {
-        Member::ClusterIp(address) | Member::NodePortIp(address) => {
+        Member::ClusterIp(address) | Member::VirtualIp(address) | Member::NodePortIp(address) => {
             push_address(&mut bytes, *address);
         }
         Member::Hairpin(endpoint, protocol) => {
@@ -81,6 +81,8 @@ pub(crate) fn encode_member(member: &Member) -> Bytes {
 pub enum Member {
     /// A cluster IP, in [`SetId::ClusterIps`].
     ClusterIp(IpAddr),
+    /// An address of the device of virtual servers, in [`SetId::VirtualIps`].
+    VirtualIp(IpAddr),
     /// An address of the node, in [`SetId::NodePortIps`].
     NodePortIp(IpAddr),
     /// An endpoint on this node, in [`SetId::HairpinConnections`].
@@ -92,6 +94,7 @@ impl Member {
     pub fn set(&self) -> SetId {
         match self {
             Self::ClusterIp(_) => SetId::ClusterIps,
+            Self::VirtualIp(_) => SetId::VirtualIps,
             Self::NodePortIp(_) => SetId::NodePortIps,
             Self::Hairpin(..) => SetId::HairpinConnections,
         }
@@ -100,7 +103,9 @@ impl Member {
     /// The family whose table holds the element.
     pub fn family(&self) -> Family {
         crate::frontend::family_of(match self {
-            Self::ClusterIp(address) | Self::NodePortIp(address) => *address,
+            Self::ClusterIp(address) | Self::VirtualIp(address) | Self::NodePortIp(address) => {
+                *address
+            }
             Self::Hairpin(endpoint, _) => endpoint.address,
         })
     }
@@ -182,6 +187,7 @@ pub(crate) fn decode_member(family: Family, set: SetId, bytes: &[u8]) -> Option<
     let address = reader.address(family)?;
     let member = match set {
         SetId::ClusterIps => Member::ClusterIp(address),
+        SetId::VirtualIps => Member::VirtualIp(address),
         SetId::NodePortIps => Member::NodePortIp(address),
         SetId::HairpinConnections if reader.address(family)? == address => {
             let protocol = reader.protocol()?;

@@ -15,6 +15,8 @@ const MAX_CLIENTS: u32 = 1 << 20;
 pub enum SetId {
     /// [`set::CLUSTER_IPS`].
     ClusterIps,
+    /// [`set::VIRTUAL_IPS`].
+    VirtualIps,
     /// [`set::NODEPORT_IPS`].
     NodePortIps,
     /// [`set::HAIRPIN_CONNECTIONS`].
@@ -90,8 +92,9 @@ pub enum SetShape {
 
 impl SetId {
     /// All sets, in the order in which they are made.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::ClusterIps,
+        Self::VirtualIps,
         Self::NodePortIps,
         Self::HairpinConnections,
         Self::ServiceIps,
@@ -122,6 +125,7 @@ impl SetId {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ClusterIps => set::CLUSTER_IPS,
+            Self::VirtualIps => set::VIRTUAL_IPS,
             Self::NodePortIps => set::NODEPORT_IPS,
             Self::HairpinConnections => set::HAIRPIN_CONNECTIONS,
             Self::ServiceIps => set::SERVICE_IPS,
@@ -152,7 +156,7 @@ impl SetId {
     /// What the set holds.
     pub const fn shape(self) -> SetShape {
         match self {
-            Self::ClusterIps | Self::NodePortIps => SetShape::Addresses,
+            Self::ClusterIps | Self::VirtualIps | Self::NodePortIps => SetShape::Addresses,
             Self::HairpinConnections => SetShape::Hairpins,
             Self::ServiceIps
             | Self::ServiceNodePorts

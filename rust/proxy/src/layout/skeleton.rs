@@ -19,6 +19,10 @@ const SRCNAT: i32 = 100;
 /// `NF_IP_PRI_FILTER`, `nft`'s `filter`.
 const FILTER: i32 = 0;
 
+/// Behind IPVS, which takes what is for a virtual server just before `srcnat`
+/// (`net/netfilter/ipvs/ip_vs_core.c`: `NF_IP_PRI_NAT_SRC` - 2 and - 1).
+const POST_IPVS: i32 = SRCNAT + 10;
+
 /// A base chain and the chains it calls, each for new connections only or for every packet.
 struct Base {
     name: &'static str,
@@ -30,7 +34,7 @@ struct Base {
 
 /// Where kpx attaches to the kernel's packet path. Chains of type `nat` see only the first packet
 /// of a connection; chains of type `filter` see all, and call on for new connections only.
-const BASES: [Base; 8] = [
+const BASES: [Base; 9] = [
     Base {
         name: base::FILTER_PREROUTING_PRE_DNAT,
         kind: ChainKind::Filter,
@@ -77,6 +81,13 @@ const BASES: [Base; 8] = [
         ],
     },
     Base {
+        name: base::FILTER_INPUT_POST_IPVS,
+        kind: ChainKind::Filter,
+        hook: Hook::Input,
+        priority: POST_IPVS,
+        calls: &[chain::VIRTUAL_IPS_CHECK],
+    },
+    Base {
         name: base::FILTER_FORWARD,
         kind: ChainKind::Filter,
         hook: Hook::Forward,
@@ -105,6 +116,8 @@ pub struct Skeleton {
     pub detector: LocalDetector,
     /// On which of the node's addresses node ports answer.
     pub nodeport_addresses: NodePortAddresses,
+    /// Whether IPVS chooses the endpoints, so that the node has the Services' addresses itself.
+    pub has_virtual_servers: bool,
     /// The ranges Services get their cluster IPs from, of both families.
     pub service_cidrs: Vec<IpNet>,
 }
@@ -129,11 +142,18 @@ impl Skeleton {
                 self.nodeport_endpoints_check(),
             ),
             (chain::CLUSTER_IPS_CHECK, self.cluster_ips_check()),
+            (chain::VIRTUAL_IPS_CHECK, self.virtual_ips_check()),
             (chain::MASQUERADING, self.masquerading()),
             (chain::REJECT, vec![self.rule().reject()]),
         ];
-        let regular = regular.into_iter().map(|(name, rules)| (name, None, rules));
-        let bases = BASES.iter().map(|base| {
+        let regular = regular
+            .into_iter()
+            .filter(|(name, _)| *name != chain::VIRTUAL_IPS_CHECK || self.has_virtual_servers)
+            .map(|(name, rules)| (name, None, rules));
+        let bases = BASES
+            .iter()
+            .filter(|base| base.name != base::FILTER_INPUT_POST_IPVS || self.has_virtual_servers);
+        let bases = bases.map(|base| {
             let Base {
                 name,
                 kind,
@@ -206,12 +226,19 @@ impl Skeleton {
             to_cluster_ip.sent_by_pod(&self.detector, false)
         };
         let mark = not_from_pod.map(|rule| rule.set_mark(self.mark));
+        // To an address that the node has itself, it sends from that same address.
+        let from_virtual_ip = self.has_virtual_servers.then(|| {
+            self.rule()
+                .member_of(&[Field::SourceAddress], set::VIRTUAL_IPS)
+                .set_mark(self.mark)
+        });
+        let mark = mark.into_iter().chain(from_virtual_ip);
         let service = self.rule().verdict_from(&SERVICE_KEY, set::SERVICE_IPS);
         let node_port = self
             .to_node()
             .into_iter()
             .map(|rule| rule.verdict_from(&NODEPORT_KEY, set::SERVICE_NODEPORTS));
-        mark.into_iter().chain([service]).chain(node_port).collect()
+        mark.chain([service]).chain(node_port).collect()
     }
 
     fn service_endpoints_check(&self) -> Vec<RuleBuilder> {
@@ -231,7 +258,15 @@ impl Skeleton {
     /// Starts of rules that match packets to an address on which node ports answer: one of them
     /// matches.
     fn to_node(&self) -> Vec<RuleBuilder> {
-        let local = || self.rule().of_this_host(FibAddress::Destination);
+        let local = || {
+            let rule = self.rule();
+            let rule = if self.has_virtual_servers {
+                rule.not_member_of(&[Field::DestinationAddress], set::VIRTUAL_IPS)
+            } else {
+                rule
+            };
+            rule.of_this_host(FibAddress::Destination)
+        };
         match &self.nodeport_addresses {
             NodePortAddresses::All => vec![self.not_loopback(local())],
             NodePortAddresses::These(_) => {
@@ -276,6 +311,17 @@ impl Skeleton {
                     .comment("a service address that nobody has")
             });
         [bad_port].into_iter().chain(unallocated).collect()
+    }
+
+    /// What the node listens on is not to be reached by addresses that it has for virtual servers
+    /// alone.
+    fn virtual_ips_check(&self) -> Vec<RuleBuilder> {
+        vec![
+            self.rule()
+                .member_of(&[Field::DestinationAddress], set::VIRTUAL_IPS)
+                .reject()
+                .comment("a port that no virtual server has"),
+        ]
     }
 
     fn masquerading(&self) -> Vec<RuleBuilder> {

@@ -7,6 +7,7 @@ use kpx_nftables::{Chain, ChainContents, Set, Table};
 use crate::frontend::FrontendKey;
 use crate::layout::Member;
 use crate::programmed::{FrontendElements, Programmed, ProgrammedTable, Stray};
+use crate::virtual_servers::VirtualServerPlan;
 
 /// What happens to a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,6 +134,8 @@ pub struct Plan {
     pub frontends: Vec<FrontendChange>,
     /// Changes to the elements of shared sets.
     pub members: Vec<MemberChange>,
+    /// Changes to virtual servers.
+    pub virtual_servers: VirtualServerPlan,
     /// Elements that kpx never writes, to be deleted.
     pub strays: Vec<Stray>,
     /// Chains and sets to delete when all else is done, in a transaction of their own: before
@@ -160,6 +163,7 @@ impl Plan {
         self.definitions.len()
             + self.frontends.len()
             + self.members.len()
+            + self.virtual_servers.len()
             + self.strays.len()
             + self.prune.len()
     }
@@ -174,8 +178,10 @@ impl Plan {
         let frontends = self.frontends.iter().map(FrontendChange::action);
         let members = self.members.iter().map(MemberChange::action);
         let strays = self.strays.iter().map(|_| Action::Delete);
+        let servers = self.virtual_servers.actions();
         let mut summary = Summary::default();
-        for action in definitions.chain(frontends).chain(members).chain(strays) {
+        let elements = frontends.chain(members).chain(strays);
+        for action in definitions.chain(elements).chain(servers) {
             match action {
                 Action::Add => summary.added += 1,
                 Action::Change => summary.changed += 1,

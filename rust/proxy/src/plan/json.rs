@@ -1,10 +1,14 @@
 //! A plan as JSON: a stable form for programs.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
 
 use super::{Action, FrontendChange, Plan};
+use crate::names::DEVICE;
 use crate::programmed::{EndpointSlots, FrontendElements};
+use crate::virtual_servers::{ServerChange, VirtualServer};
 
 impl Serialize for Action {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -58,6 +62,48 @@ struct Other {
     name: String,
 }
 
+/// An element of `changes`: a virtual server.
+#[derive(Serialize)]
+struct Server<'a> {
+    action: Action,
+    kind: &'static str,
+    name: String,
+    service: &'a str,
+    before: Option<&'a VirtualServer>,
+    after: Option<&'a VirtualServer>,
+}
+
+impl<'a> From<&'a ServerChange> for Server<'a> {
+    fn from(change: &'a ServerChange) -> Self {
+        Self {
+            action: change.action(),
+            kind: "virtualServer",
+            name: change.key.to_string(),
+            service: change.service(),
+            before: change.before.as_ref(),
+            after: change.after.as_ref(),
+        }
+    }
+}
+
+impl Serialize for VirtualServer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let weights = self.destinations.iter();
+        let weights: BTreeMap<String, u32> = weights
+            .map(|(key, weight)| (key.to_string(), *weight))
+            .collect();
+        let seconds = self
+            .service
+            .persistence
+            .map(|persistence| persistence.seconds);
+        let mut state = serializer.serialize_struct("VirtualServer", 3)?;
+        state.serialize_field("scheduler", &self.service.scheduler.to_string())?;
+        state.serialize_field("persistenceSeconds", &seconds)?;
+        state.serialize_field("weights", &weights)?;
+        state.end()
+    }
+}
+
 #[derive(Serialize)]
 struct Counts {
     added: usize,
@@ -105,6 +151,24 @@ impl Serialize for Changes<'_> {
                 kind: "definition",
                 name,
             })?;
+        }
+        for change in &plan.virtual_servers.servers {
+            list.serialize_element(&Server::from(change))?;
+        }
+        let device = plan
+            .virtual_servers
+            .device
+            .map(|present| (present, DEVICE.to_owned()));
+        let addresses = plan.virtual_servers.addresses.iter();
+        let addresses = addresses.map(|change| (change.present, change.address.to_string()));
+        let kinds = ["device", "address"];
+        for (kind, (present, name)) in device
+            .into_iter()
+            .map(|device| (kinds[0], device))
+            .chain(addresses.map(|address| (kinds[1], address)))
+        {
+            let action = if present { Action::Add } else { Action::Delete };
+            list.serialize_element(&Other { action, kind, name })?;
         }
         for stray in &plan.strays {
             let name = format!("{} {}", stray.set.table.family.keyword(), stray.set.name);

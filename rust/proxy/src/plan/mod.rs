@@ -7,6 +7,7 @@
 mod change;
 mod json;
 mod planner;
+mod servers;
 mod text;
 mod transaction;
 

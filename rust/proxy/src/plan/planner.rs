@@ -1,6 +1,7 @@
 //! Compares what is desired with what is programmed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use kpx_nftables::{ChainContents, Family, Name};
 use smol_str::SmolStr;
@@ -12,6 +13,7 @@ use crate::frontend::{FrontendKey, Location};
 use crate::hash::{HashMap, HashSet};
 use crate::layout::{Balancer, Member, SetTable, Skeleton};
 use crate::programmed::{Counting, FrontendElements, Programmed, ProgrammedTable};
+use crate::virtual_servers::{IpvsNode, ProgrammedServers};
 
 /// What planning needs to know.
 pub(crate) struct Planner<'a> {
@@ -23,6 +25,12 @@ pub(crate) struct Planner<'a> {
     pub(crate) sets: &'a SetTable,
     /// The fixed chains of each family.
     pub(crate) skeletons: &'a [Skeleton; 2],
+    /// What IPVS holds.
+    pub(crate) servers: &'a ProgrammedServers,
+    /// What is known of the node where IPVS chooses the endpoints.
+    pub(crate) ipvs: Option<&'a IpvsNode>,
+    /// The addresses of each family on which node ports are virtual servers.
+    pub(crate) node_port_addresses: &'a [Vec<IpAddr>; 2],
     /// The Services, as `namespace/name`, whose frontends stay as they are, wanted or not.
     pub(crate) held: &'a HashSet<SmolStr>,
     /// The Services whose wishes do not count for now: what is programmed for them stays, and
@@ -86,6 +94,7 @@ impl Planner<'_> {
         let strays = strays.filter(|stray| !remade.contains(&stray.set.table.family));
         plan.strays.extend(strays.cloned());
 
+        self.plan_all_servers(&held, &mut plan);
         self.plan_balancers(&needed, &remade, &mut plan);
         self.plan_prune(&needed, &remade, &mut plan);
         plan.frontends.sort_unstable_by_key(|change| change.key);
@@ -120,6 +129,7 @@ impl Planner<'_> {
                 });
             }
         }
+        self.plan_changed_servers(&held, &mut plan);
         self.plan_balancers(&needed, &[], &mut plan);
         plan
     }
@@ -152,7 +162,7 @@ impl Planner<'_> {
     }
 
     /// What a frontend should do, if anybody wants it whose wishes count.
-    fn wanted(&self, key: &FrontendKey) -> Option<&FrontendSpec> {
+    pub(super) fn wanted(&self, key: &FrontendKey) -> Option<&FrontendSpec> {
         let spec = self.desired.frontend(key)?;
         let counts = self.withheld.is_empty() || !self.withheld.contains(&spec.service());
         counts.then_some(spec)
@@ -304,8 +314,8 @@ fn deletion(key: FrontendKey, before: &FrontendElements) -> FrontendChange {
 }
 
 /// What belongs to Services that are held as they are.
-struct Held<'a> {
-    frontends: HashMap<FrontendKey, &'a FrontendElements>,
+pub(super) struct Held<'a> {
+    pub(super) frontends: HashMap<FrontendKey, &'a FrontendElements>,
     /// Shared elements that are neither added nor deleted.
     members: HashSet<Member>,
 }
@@ -330,9 +340,9 @@ impl<'a> Held<'a> {
         Self { frontends, members }
     }
 
-    fn needs(&self, member: &Member) -> bool {
+    pub(super) fn needs(&self, member: &Member) -> bool {
         match member {
-            Member::ClusterIp(address) => self
+            Member::ClusterIp(address) | Member::VirtualIp(address) => self
                 .frontends
                 .keys()
                 .any(|key| key.location == Location::Address(*address)),

@@ -3,14 +3,16 @@
 //! Changes are grouped by Service; `+`, `~` and `-` stand before what comes, changes and goes, so
 //! that colour is never needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
 use kpx_nftables::Family;
 
 use super::{Action, DefinitionChange, FrontendChange, Plan};
 use crate::layout::Member;
+use crate::names::DEVICE;
 use crate::programmed::{EndpointSlots, FrontendElements};
+use crate::virtual_servers::{ServerChange, VirtualServer, VirtualServerPlan};
 
 /// How many endpoints a line names; of more it says how many.
 const ENDPOINTS_NAMED: usize = 8;
@@ -51,6 +53,7 @@ impl Display for Plan {
                 writeln!(formatter, "  {change}")?;
             }
         }
+        self.write_servers(formatter)?;
         self.write_shared(formatter)?;
         let summary = self.summary();
         write!(
@@ -62,6 +65,31 @@ impl Display for Plan {
 }
 
 impl Plan {
+    fn write_servers(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let VirtualServerPlan {
+            servers,
+            addresses,
+            device,
+        } = &self.virtual_servers;
+        if !servers.is_empty() {
+            writeln!(formatter, "virtual servers")?;
+        }
+        for change in servers {
+            writeln!(formatter, "  {change}")?;
+        }
+        let sign = |present: bool| if present { Action::Add } else { Action::Delete };
+        if device.is_some() || !addresses.is_empty() {
+            writeln!(formatter, "device {DEVICE}")?;
+        }
+        if let Some(present) = device {
+            writeln!(formatter, "  {} the device", sign(*present))?;
+        }
+        for change in addresses {
+            writeln!(formatter, "  {} {}", sign(change.present), change.address)?;
+        }
+        Ok(())
+    }
+
     fn write_shared(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let mut members = self.members.iter().peekable();
         if members.peek().is_some() {
@@ -115,7 +143,7 @@ impl Display for Member {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let set = self.set().name();
         match self {
-            Self::ClusterIp(address) | Self::NodePortIp(address) => {
+            Self::ClusterIp(address) | Self::VirtualIp(address) | Self::NodePortIp(address) => {
                 write!(formatter, "{set} {address}")
             }
             Self::Hairpin(endpoint, protocol) => write!(formatter, "{set} {endpoint}/{protocol}"),
@@ -192,6 +220,52 @@ impl Display for FrontendChange {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+/// A virtual server in the words of `ipvsadm`, and which destinations come, go or change weight.
+impl Display for ServerChange {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let service = |server: &Option<VirtualServer>| {
+            let server = server.as_ref();
+            server.map(|server| server.service.to_string())
+        };
+        let (before, after) = (service(&self.before), service(&self.after));
+        write!(formatter, "{} ", self.action())?;
+        match (&before, &after) {
+            (Some(before), Some(after)) if before != after => {
+                write!(formatter, "{before} becomes {after}")?;
+            }
+            (_, Some(after)) => formatter.write_str(after)?,
+            (_, None) => return write!(formatter, "{} gone", self.key),
+        }
+        let none = BTreeMap::new();
+        let weights = |server: &'_ Option<VirtualServer>| {
+            let server = server.as_ref();
+            server.map_or(none.clone(), |server| server.destinations.clone())
+        };
+        let (before, after) = (weights(&self.before), weights(&self.after));
+        let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let changed = keys
+            .into_iter()
+            .map(|key| (key, before.get(key), after.get(key)))
+            .filter(|(_, before, after)| before != after);
+        let changed: Vec<_> = changed.collect();
+        for (key, before, after) in changed.iter().take(ENDPOINTS_NAMED) {
+            match (before, after) {
+                (None, Some(1)) => write!(formatter, " +{key}")?,
+                (None, Some(weight)) => write!(formatter, " +{key} weight {weight}")?,
+                (Some(before), Some(0)) => write!(formatter, " ~{key} weight {before}, drains")?,
+                (Some(before), Some(after)) => {
+                    write!(formatter, " ~{key} weight {before} to {after}")?;
+                }
+                (_, None) => write!(formatter, " -{key}")?,
+            }
+        }
+        match changed.len().checked_sub(ENDPOINTS_NAMED) {
+            None | Some(0) => Ok(()),
+            Some(more) => write!(formatter, " and {more} more"),
         }
     }
 }

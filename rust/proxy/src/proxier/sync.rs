@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
-use super::{ApplyError, Proxier, SyncReport};
+use super::servers::frontends_of_server;
+use super::{ApplyError, Proxier, RefusalKind, ServerRefusal, SyncReport};
 use crate::dataplane::{CommitFailure, Dataplane};
 use crate::hash::HashSet;
 use crate::plan::Plan;
+use crate::virtual_servers::ServerChange;
 use crate::{NamespacedName, error_chain};
 
 /// How often a pass begins anew because somebody else has changed the ruleset meanwhile.
@@ -57,6 +59,7 @@ where
     /// or a change that was undone, is no change. Failed Services wait for [`Self::retry`].
     pub fn has_changes(&self) -> bool {
         self.programmed.is_none()
+            || self.servers.is_none()
             || self.revision != self.programmed_revision
             || self.state.has_changes()
     }
@@ -92,8 +95,9 @@ where
         let report = loop {
             if reads {
                 self.programmed = None;
+                self.servers = None;
             }
-            let is_repair = was_known && self.programmed.is_none();
+            let is_repair = was_known && (self.programmed.is_none() || self.servers.is_none());
             let plan = self.plan().map_err(SyncError::Observe)?;
             if is_repair {
                 total.repairs += self.repairs(&plan);
@@ -123,6 +127,14 @@ where
                             attempts += 1;
                             self.isolate(services, &mut total)?;
                         }
+                    }
+                }
+                Err(ApplyError::Servers(refusals)) => {
+                    if !self.fail_servers(&refusals) {
+                        if attempts == ATTEMPTS || is_denied(&refusals) {
+                            return Err(SyncError::Apply(ApplyError::Servers(refusals)));
+                        }
+                        attempts += 1;
                     }
                 }
                 Err(error) => return Err(SyncError::Apply(error)),
@@ -190,6 +202,10 @@ where
                         groups.extend([rest, group]);
                     }
                 }
+                Err(ApplyError::Servers(refusals)) => {
+                    self.fail_servers(&refusals);
+                    break;
+                }
                 // Somebody else has written: the whole pass begins anew.
                 Err(ApplyError::Commit { source, .. }) if source.is_uncertain() => break,
                 Err(error) => {
@@ -210,9 +226,7 @@ where
 
     /// Notes that the kernel refused a Service.
     fn fail(&mut self, service: NamespacedName, source: &D::CommitError) {
-        self.withheld.insert(service.clone());
-        self.failed.insert(service, error_chain(source));
-        self.revision += 1;
+        self.fail_because(service, error_chain(source));
     }
 
     /// How many changes of a plan nobody asked for: they make up for what somebody else did.
@@ -220,7 +234,13 @@ where
         let (keys, members) = self.desired.changes();
         let frontends = plan.frontends.iter();
         let shared = plan.members.iter();
+        let servers = plan.virtual_servers.servers.iter();
+        let servers = servers.filter(|change| {
+            let mut frontends = frontends_of_server(&change.key);
+            !frontends.any(|key| keys.contains(&key))
+        });
         plan.definitions.len()
+            + servers.count()
             + plan.strays.len()
             + frontends
                 .filter(|change| !keys.contains(&change.key))
@@ -232,6 +252,13 @@ where
 }
 
 impl<D: Dataplane> Proxier<D> {
+    /// Notes that a Service is not programmed as it should be, and why.
+    pub(super) fn fail_because(&mut self, service: NamespacedName, reason: String) {
+        self.withheld.insert(service.clone());
+        self.failed.insert(service, reason);
+        self.revision += 1;
+    }
+
     /// Lets the wishes of a Service count again.
     pub(super) fn release(&mut self, service: &NamespacedName) {
         if self.failed.is_empty() {
@@ -258,9 +285,17 @@ impl SyncReport {
     }
 }
 
-/// The Services whose frontends a plan changes, sorted.
+fn is_denied(refusals: &[ServerRefusal]) -> bool {
+    let mut refusals = refusals.iter();
+    refusals.any(|refusal| refusal.kind == RefusalKind::Denied)
+}
+
+/// The Services whose frontends or virtual servers a plan changes, sorted.
 fn services(plan: &Plan) -> Vec<NamespacedName> {
     let owners = plan.frontends.iter().map(|change| change.named().service());
+    let of_servers = plan.virtual_servers.servers.iter();
+    let of_servers = of_servers.map(ServerChange::service);
+    let owners = owners.chain(of_servers.filter(|service| !service.is_empty()));
     let owners: BTreeSet<&str> = owners.collect();
     owners.into_iter().map(NamespacedName::parse).collect()
 }

@@ -10,6 +10,7 @@ mod slice_index;
 mod store;
 mod tracker;
 mod trigger_times;
+mod weights;
 
 pub use changes::Changes;
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};
@@ -17,3 +18,4 @@ pub use node::Node;
 pub use report::{EventReport, FeedReport, WatchEvent};
 pub use service::{Service, ServicePort, TrafficPolicy};
 pub use store::State;
+pub use weights::{Weights, WeightsError};

@@ -1,12 +1,15 @@
 //! Services, reduced to what the node needs of them.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use kpx_ipvs::Scheduler;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use super::Weights;
 use crate::{NamespacedName, Protocol};
 
 /// Which endpoints traffic of a kind may go to.
@@ -64,6 +67,10 @@ pub struct Service {
     pub health_check_node_port: Option<u16>,
     /// Whether the Service has a selector, so that a controller makes its endpoints from Pods.
     pub has_selector: bool,
+    /// How IPVS chooses an endpoint, if the Service says (annotation `kpx.dev/ipvs-scheduler`).
+    pub scheduler: Option<Scheduler>,
+    /// How much each endpoint takes, if the Service says (annotation `kpx.dev/weight`).
+    pub weights: Option<Arc<Weights>>,
     /// The ports.
     pub ports: Vec<ServicePort>,
 }
