@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,17 +63,33 @@ def endpoint_slice(number: int, generation: int = 0) -> dict[str, Any]:
     }
 
 
+def pages(make: Callable[[int], dict[str, Any]], services: int) -> Iterator[bytes]:
+    """A list of objects, 500 to a page."""
+    for first in range(0, services, 500):
+        items = [make(number) for number in range(first, min(first + 500, services))]
+        yield json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()
+
+
 def loaded(services: int) -> DnsStore:
     """The names of so many Services."""
     store = DnsStore(json.dumps(CONFIG))
     for make in (service, endpoint_slice):
-        for first in range(0, services, 500):
-            numbers = range(first, min(first + 500, services))
-            items = [make(number) for number in numbers]
-            frame = {"apiVersion": "v1", "kind": "List", "items": items}
-            store.feed(json.dumps(frame).encode())
+        for page in pages(make, services):
+            store.feed(page)
     store.complete()
     return store
+
+
+def listed_again(store: DnsStore, services: int) -> int:
+    """Lists everything anew, as after a broken watch; returns the most memory meanwhile, in KiB."""
+    most = resident()
+    for kind, make in (("Service", service), ("EndpointSlice", endpoint_slice)):
+        store.begin_replace(kind)
+        for page in pages(make, services):
+            store.feed(page)
+            most = max(most, resident())
+        store.end_replace(kind)
+    return max(most, resident())
 
 
 def write_questions(path: Path, services: int) -> Path:

@@ -151,16 +151,20 @@ def test_serial_of_a_zone_file_only_grows(store: DnsStore, tmp_path: Path) -> No
 
 
 def test_p11_difference_from_the_current_version_is_the_serial_alone(server: Address) -> None:
-    soa = ask(server, "cluster.local. SOA").answer[0]
     query = dns.message.make_query("cluster.local.", "IXFR")
-    query.authority.append(soa)
-    now = dns.query.tcp(query, server[0], port=server[1], timeout=5)
-    assert [rrset.rdtype for rrset in now.answer] == [dns.rdatatype.SOA]
+    for attempt in range(3):
+        query.authority[:] = ask(server, "cluster.local. SOA").answer
+        now = dns.query.tcp(query, server[0], port=server[1], timeout=5)
+        if [rrset.rdtype for rrset in now.answer] == [dns.rdatatype.SOA]:
+            break
+        # The second of the last change has just ended, and with it came its serial.
+        assert attempt < 2, now
     old = dns.rrset.from_text("cluster.local.", 5, "IN", "SOA", "ns. hostmaster. 7 1 1 1 1")
     query.authority[:] = [old]
     whole = dns.query.tcp(query, server[0], port=server[1], timeout=5, one_rr_per_rrset=True)
     assert len(whole.answer) > 30
-    assert whole.answer[0] == whole.answer[-1] == soa
+    assert whole.answer[0] == whole.answer[-1]
+    assert whole.answer[0].rdtype == dns.rdatatype.SOA
 
 
 def test_external_name_that_is_none_is_reported(store: DnsStore) -> None:

@@ -172,7 +172,7 @@ def test_messages_of_64_kib(served: Served) -> None:
             query + bytes(65535 - len(query)),
             options[:65535],
         ):
-            for _ in range(30):
+            for _ in range(400):
                 with served.connect() as client:
                     client.sendall(struct.pack("!H", len(message)) + message)
                     client.recv(2)

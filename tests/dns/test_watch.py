@@ -22,7 +22,7 @@ from kubernetes.client import Configuration
 from dns_cluster import SQL, endpoint, manifest, slice_of
 from fakes.apiserver import ENDPOINT_SLICES, SERVICES, ApiServer, Fault
 from kpx._core import DnsServer, DnsStore
-from kpx.dns.watch import Watcher
+from kpx.dns.watch import Omissions, Watcher
 from kpx.kube import Client
 
 DB = "db.shop.svc.cluster.local"
@@ -107,6 +107,27 @@ def test_names_survive_a_watch_that_breaks(api: ApiServer, ask: Ask) -> None:
     api.put(ENDPOINT_SLICES, replicas(2))
     assert ask(DB) in ({"10.244.0.0"}, {"10.244.0.0", "10.244.0.1"})
     until(ask, DB, {"10.244.0.0", "10.244.0.1"})
+
+
+def test_what_is_left_out_is_told_once(
+    api: ApiServer, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = DnsStore(json.dumps({"zone": "cluster.local", "ttl": 5}))
+    tell = Omissions(store).tell
+    spec = {"type": "ExternalName", "externalName": "192.0.2.1"}
+    metadata = {"name": "literal", "namespace": "shop"}
+    api.put(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    with Watcher(store, Client(Configuration(host=api.url)), tell) as watcher:
+        watcher.wait(20)
+        api.put(ENDPOINT_SLICES, replicas(2))
+        name = f"db-1.{DB}"
+        deadline = time.monotonic() + 20
+        while json.loads(store.query(name, "A"))["rcode"] != "NOERROR":
+            assert time.monotonic() < deadline
+    told = [record.getMessage() for record in caplog.records if "rejected" in record.getMessage()]
+    assert told == [
+        "rejected: Service `shop/literal`: spec.externalName: `192.0.2.1` is not a domain name"
+    ]
 
 
 def test_serve_command(tmp_path: Path) -> None:

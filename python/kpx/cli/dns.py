@@ -27,9 +27,9 @@ from kpx.dns import ZoneFile, zone_text
 from kpx.dns.follow import Changes
 from kpx.dns.manifest_watch import ManifestWatcher
 from kpx.dns.upstream import upstream_servers
-from kpx.dns.watch import Watcher
+from kpx.dns.watch import Omissions, Watcher
 from kpx.errors import ConfigurationInvalid
-from kpx.logs import printable
+from kpx.logs import LogFormat, printable, start_log
 from kpx.sources import Loaded, Manifests, Rejected
 
 __all__ = ["app"]
@@ -164,6 +164,7 @@ def serve(
     # The signals are waited for, not handled: this thread has nothing else to do.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    start_log(LogFormat.TEXT)
     own = [] if ipaddress.ip_address(host).is_unspecified else [host]
     store = options.store(own)
     code = 0
@@ -177,7 +178,8 @@ def serve(
             follower = ManifestWatcher(store, lambda: options.store(own), options.filename)
             stack.enter_context(follower)
         else:
-            watcher = Watcher.of(store, options.kubeconfig, options.context)
+            tell = Omissions(store).tell
+            watcher = Watcher.of(store, options.kubeconfig, options.context, tell)
             stack.enter_context(watcher)
         if http_address:
             from kpx.dns.http import http_server
@@ -259,7 +261,7 @@ def zone(
         )
     if output is None and (watch or command):
         raise ConfigurationInvalid("`--watch` and a command need a file", "`-o FILE` names it")
-    changes = Changes() if watch else None
+    changes = _followed(watch)
     with options.opened(changes) as (store, loaded):
         code = _finish(store, loaded)
         if output is None:
@@ -305,7 +307,7 @@ def publish(
         zone: Publisher(Target(host, port, dns.name.from_text(zone), key, owner)) for zone in zones
     }
     told: set[str] = set()
-    changes = Changes() if watch else None
+    changes = _followed(watch)
     with options.opened(changes) as (store, loaded):
         code = _finish(store, loaded)
 
@@ -334,6 +336,13 @@ def _address(flag: str, text: str) -> tuple[str, int]:
     except ValueError as failure:
         raise ConfigurationInvalid(f"`{flag}`: {failure}") from failure
     return host, port
+
+
+def _followed(watch: bool) -> Changes | None:
+    if not watch:
+        return None
+    start_log(LogFormat.TEXT)
+    return Changes()
 
 
 def _is_same_server(server: str, host: str, port: int) -> bool:

@@ -1,5 +1,6 @@
 """A cluster that is watched: reflectors feed the names."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,10 +11,30 @@ from kpx.errors import ClusterUnreadable
 from kpx.kube import Client, Reflector, load_configuration
 from kpx.kube.resources import ENDPOINT_SLICES, SERVICES
 
-__all__ = ["Watcher"]
+__all__ = ["Omissions", "Watcher"]
+
+_log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 2.0
 """How long threads may take to end."""
+
+
+class Omissions:
+    """Logs every object, or part of one, that is left out, once for as long as it is."""
+
+    def __init__(self, store: DnsStore) -> None:
+        """Nothing is left out yet."""
+        self._store = store
+        self._lock = threading.Lock()
+        self._told: set[tuple[str, str, str]] = set()
+
+    def tell(self) -> None:
+        """Logs what is new. May be called from any thread."""
+        with self._lock:
+            rejected = {(one.kind, one.name, one.reason) for one in self._store.rejections()}
+            for kind, name, reason in sorted(rejected - self._told):
+                _log.warning("rejected: %s `%s`: %s", kind, name, reason)
+            self._told = rejected
 
 
 class Watcher(AbstractContextManager["Watcher"]):
