@@ -95,19 +95,18 @@ def test_change_counts_at_once(store: DnsStore, server: Address) -> None:
 
 
 def test_answers_leave_from_the_address_that_was_asked(store: DnsStore) -> None:
-    query = dns.message.make_query(f"{WEB}", "A")
+    query = dns.message.make_query(WEB, "A")
     for wildcard, asked in (
-        ("0.0.0.0", "127.0.0.2"),
-        ("0.0.0.0", "127.0.0.1"),
-        ("[::]", "::1"),
-        ("[::]", "127.0.0.3"),
+        ("0.0.0.0", ("127.0.0.2", "127.0.0.1")),
+        ("[::]", ("::1", "127.0.0.3")),
     ):
         server = DnsServer(store, f"{wildcard}:0", 1, [])
         try:
             port = int((server.address() or "").rsplit(":", 1)[1])
-            # An answer from another address is not taken.
-            response = dns.query.udp(query, asked, port=port, timeout=5)
-            assert texts(response) == {"10.96.0.10"}
+            for address in asked * 3:
+                # An answer from another address is not taken.
+                response = dns.query.udp(query, address, port=port, timeout=5)
+                assert texts(response) == {"10.96.0.10"}
         finally:
             server.stop()
 

@@ -77,6 +77,8 @@ class Set:
     pods: dict[int, str] = field(default_factory=dict)
     delays: list[float] = field(default_factory=list)
     """From a Pod that is ready to its name, in seconds."""
+    ready: dict[str, float] = field(default_factory=dict)
+    """When each address became ready."""
     made: int = 0
 
     def start(self, number: int) -> None:
@@ -85,6 +87,7 @@ class Set:
         address = f"10.244.0.{self.made}"
         self._put(number, address, ready=False)
         time.sleep(random.uniform(0, 0.02))
+        self.ready[address] = time.monotonic()
         self._put(number, address, ready=True)
         self.pods[number] = address
         self.delays.append(self._wait(number, {address}))
@@ -159,6 +162,7 @@ def test_names_follow_the_pods_and_none_comes_back(stateful_set: Set) -> None:
             first = min((one.answered for one in answers if address in one.addresses), default=None)
             if first is None:
                 continue
+            assert first > stateful_set.ready[address], "before it was ready"
             gone = (one for one in answers if one.asked > first and address not in one.addresses)
             left = min((one.answered for one in gone), default=float("inf"))
             # Who asks after anybody was told that it is gone is told so too.

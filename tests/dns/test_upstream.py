@@ -116,6 +116,17 @@ def test_external_names_are_followed_upstream(store: DnsStore, resolver: str) ->
             assert texts(response) == [f"away.{SHOP} www.example.org."]
 
 
+def test_late_answers_leave_from_the_address_that_was_asked(store: DnsStore, resolver: str) -> None:
+    server = DnsServer(store, "0.0.0.0:0", 1, [], [resolver])
+    try:
+        port = int((server.address() or "").rsplit(":", 1)[1])
+        query = dns.message.make_query("host.example.org.", "A")
+        response = dns.query.udp(query, "127.0.0.2", port=port, timeout=8)
+        assert texts(response) == ["host.example.org. 192.0.2.80"]
+    finally:
+        server.stop()
+
+
 def test_p8_large_replies_come_over_tcp(store: DnsStore, resolver: str) -> None:
     with forwarding(store, resolver) as server:
         for name in ("long.example.org.", f"long.{SHOP}"):
