@@ -93,7 +93,8 @@ BENCH_RESULTS := target/bench
 bench: install $(VENV)/.test-system  ## Run every benchmark, and write tables, plots and an HTML page into target/bench/full
 	$(BENCH) run full --no-targets --output $(BENCH_RESULTS)/full.json
 	$(BENCH) report $(BENCH_RESULTS)/full.json --output $(BENCH_RESULTS)/full
-	$(AS_ROOT) $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
+	$(AS_ROOT) env KPX_BENCH_FEATURES=$(BENCH_RESULTS)/features.json \
+	    $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
 
 .PHONY: bench-docs
 bench-docs: bench  ## Run every benchmark, and write its figures into README.md and bench/README.md

@@ -13,7 +13,7 @@ NODE_NAME = "node-a"
 CLUSTER_CIDR = "10.128.0.0/9"
 PORT, TARGET_PORT = 80, 8080
 _FIRST_CLUSTER_IP = ipaddress.IPv4Address("10.0.0.10")
-_FIRST_POD_IP = ipaddress.IPv4Address("10.128.0.1")
+_FIRST_POD_IP = int(ipaddress.IPv4Address("10.128.0.1"))
 
 
 def core_config() -> dict[str, Any]:
@@ -28,7 +28,12 @@ def cluster_ip(service: int) -> str:
 
 def endpoint_ip(service: int, endpoint: int, endpoints: int) -> str:
     """Returns the address of one endpoint."""
-    return str(_FIRST_POD_IP + service * endpoints + endpoint)
+    return dotted(_FIRST_POD_IP + service * endpoints + endpoint)
+
+
+def dotted(address: int) -> str:
+    """Returns an IPv4 address as text; a million of them come sooner so than from `ipaddress`."""
+    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"
 
 
 def node_of(endpoint: int) -> str:
@@ -98,48 +103,69 @@ def slice_of(service: int, addresses: list[str]) -> dict[str, Any]:
         "addressType": "IPv4",
         "ports": [{"name": "http", "protocol": "TCP", "port": TARGET_PORT}],
         "endpoints": [
-            {
-                "addresses": [address],
-                "conditions": {"ready": True, "serving": True, "terminating": False},
-                "nodeName": node_of(endpoint),
-                "zone": "zone-a",
-                "targetRef": {
-                    "kind": "Pod",
-                    "namespace": "default",
-                    "name": f"{name}-{endpoint}",
-                    "uid": f"00000000-0000-0000-0002-{service * 1000 + endpoint:012}",
-                },
-            }
-            for endpoint, address in enumerate(addresses)
+            _endpoint(service, endpoint, address) for endpoint, address in enumerate(addresses)
         ],
     }
+
+
+def _endpoint(service: int, endpoint: int, address: str) -> dict[str, Any]:
+    return {
+        "addresses": [address],
+        "conditions": {"ready": True, "serving": True, "terminating": False},
+        "nodeName": node_of(endpoint),
+        "zone": "zone-a",
+        "targetRef": {
+            "kind": "Pod",
+            "namespace": "default",
+            "name": f"service-{service}-{endpoint}",
+            "uid": f"00000000-0000-0000-0002-{service * 1000 + endpoint:012}",
+        },
+    }
+
+
+def slice_text(service: int, addresses: list[str]) -> str:
+    """Returns what `slice_of` does as JSON, without a dictionary for each endpoint."""
+    frame = _text(slice_of(service, []))
+    listed = ",".join(
+        f'{{"addresses":["{address}"],'
+        '"conditions":{"ready":true,"serving":true,"terminating":false},'
+        f'"nodeName":"{node_of(endpoint)}","zone":"zone-a",'
+        '"targetRef":{"kind":"Pod","namespace":"default",'
+        f'"name":"service-{service}-{endpoint}",'
+        f'"uid":"00000000-0000-0000-0002-{service * 1000 + endpoint:012}"}}}}'
+        for endpoint, address in enumerate(addresses)
+    )
+    return frame.replace('"endpoints":[]', f'"endpoints":[{listed}]')
 
 
 def lists(services: Iterable[int], endpoints: int) -> tuple[bytes, bytes]:
     """Returns the ServiceList and the EndpointSliceList of some Services."""
     numbers = list(services)
-    return pages(
-        [service_object(number) for number in numbers],
-        [slice_object(number, endpoints) for number in numbers],
+    slices = (
+        slice_text(number, [endpoint_ip(number, each, endpoints) for each in range(endpoints)])
+        for number in numbers
+    )
+    return (
+        _list("v1", "ServiceList", map(_text, map(service_object, numbers))),
+        _list("discovery.k8s.io/v1", "EndpointSliceList", slices),
     )
 
 
 def pages(services: list[dict[str, Any]], slices: list[dict[str, Any]]) -> tuple[bytes, bytes]:
     """Returns the ServiceList and the EndpointSliceList of these objects."""
     return (
-        _list("v1", "ServiceList", services),
-        _list("discovery.k8s.io/v1", "EndpointSliceList", slices),
+        _list("v1", "ServiceList", map(_text, services)),
+        _list("discovery.k8s.io/v1", "EndpointSliceList", map(_text, slices)),
     )
 
 
-def _list(version: str, kind: str, items: list[dict[str, Any]]) -> bytes:
-    page = {
-        "kind": kind,
-        "apiVersion": version,
-        "metadata": {"resourceVersion": "9000"},
-        "items": items,
-    }
-    return json.dumps(page, separators=(",", ":")).encode()
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))
+
+
+def _list(version: str, kind: str, items: Iterable[str]) -> bytes:
+    page = {"kind": kind, "apiVersion": version, "metadata": {"resourceVersion": "9000"}}
+    return f'{_text(page)[:-1]},"items":[{",".join(items)}]}}'.encode()
 
 
 def slice_event(service: int, endpoints: int, replaced: int) -> bytes:
@@ -153,4 +179,4 @@ _API_VERSIONS = {"Service": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
 def event(happened: str, kind: str, subject: dict[str, Any]) -> bytes:
     """Returns the watch line of an object."""
     typed = {"kind": kind, "apiVersion": _API_VERSIONS[kind], **subject}
-    return json.dumps({"type": happened, "object": typed}, separators=(",", ":")).encode()
+    return _text({"type": happened, "object": typed}).encode()

@@ -9,7 +9,7 @@ from . import cases
 Services = dict[int, list[str]]
 """The addresses of the endpoints of some Services, by number."""
 
-_FIRST_NEW_POD_IP = IPv4Address("10.64.0.1")
+_FIRST_NEW_POD_IP = int(IPv4Address("10.64.0.1"))
 _NEW_POD_IPS = (1 << 22) - 2
 ROLLING_SHARE = 10
 """Of how many Services one is rolled over: a tenth of all endpoints is replaced."""
@@ -105,4 +105,4 @@ class Cluster:
 
     def _new_pod(self) -> str:
         self._new_pods += 1
-        return str(_FIRST_NEW_POD_IP + self._new_pods % _NEW_POD_IPS)
+        return cases.dotted(_FIRST_NEW_POD_IP + self._new_pods % _NEW_POD_IPS)

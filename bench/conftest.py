@@ -15,6 +15,8 @@ from .measured import Run
 
 SCALE = float(os.environ.get("KPX_BENCH_SCALE", "1"))
 """What every number of Services is multiplied by."""
+FEATURES = os.environ.get("KPX_BENCH_FEATURES")
+"""Where the table is kept as JSON, for `python -m bench document`; nowhere unless set."""
 
 Manifest = Callable[[int, int], Path]
 """Writes the lists of a cluster of so many Services and endpoints, and returns their directory."""
@@ -98,6 +100,5 @@ def pytest_terminal_summary(
     for what, figure, target in results:
         suffix = f"  (target {target})" if target else ""
         terminalreporter.line(f"{what:<{width}}  {figure}{suffix}")
-    kept = config.rootpath / "target/bench/features.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(results, indent=1) + "\n")
+    if FEATURES is not None:
+        Path(FEATURES).write_text(json.dumps(results, indent=1) + "\n")

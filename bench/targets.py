@@ -131,6 +131,12 @@ TARGETS = (
         at_most=13.3,
     ),
     Target(
+        "`kpx run`, 1,000 Services replaced at once among 10,000 x 10, against the kernel alone",
+        Figure("agent", "rolling", 10_000, of="least"),
+        _cold("kernel"),
+        at_most=5.3,
+    ),
+    Target(
         "`kpx sync -f`, the whole process, 10,000 x 10, against the kernel alone",
         _cold("sync"),
         _cold("kernel"),
