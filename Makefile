@@ -92,13 +92,14 @@ BENCH_RESULTS := target/bench
 .PHONY: bench
 bench: install $(VENV)/.test-system  ## Run every benchmark, and write tables, plots and an HTML page into target/bench/full
 	$(BENCH) run full --no-targets --output $(BENCH_RESULTS)/full.json
-	$(BENCH) report $(BENCH_RESULTS)/full.json --output $(BENCH_RESULTS)/full
+	$(BENCH) report $(BENCH_RESULTS)/full.json $(wildcard $(BENCH_RESULTS)/ipvs.json) --output $(BENCH_RESULTS)/full
 	$(AS_ROOT) env KPX_BENCH_FEATURES=$(BENCH_RESULTS)/features.json \
 	    $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
 
 .PHONY: bench-docs
 bench-docs: bench  ## Run every benchmark, and write its figures into README.md and bench/README.md
-	$(BIN)/python -m bench document $(BENCH_RESULTS)/full.json --features $(BENCH_RESULTS)/features.json
+	$(BIN)/python -m bench document $(BENCH_RESULTS)/full.json --features $(BENCH_RESULTS)/features.json \
+	    $(addprefix --ipvs ,$(wildcard $(BENCH_RESULTS)/ipvs.json))
 
 .PHONY: bench-quick
 bench-quick: install $(VENV)/.test-system  ## Compare with all peers at small sizes, and assert every ratio that is a target
@@ -108,7 +109,7 @@ bench-quick: install $(VENV)/.test-system  ## Compare with all peers at small si
 BASE ?= main
 .PHONY: bench-compare
 bench-compare: install $(VENV)/.test-system  ## Measure the commit BASE and this tree in turn; fail where this one is worse than its bound
-	@$(AS_ROOT) rm -rf $(BENCH_RESULTS)/base && git worktree prune
+	@$(AS_ROOT) rm -rf $(BENCH_RESULTS) && git worktree prune
 	@git worktree add --quiet --detach $(BENCH_RESULTS)/base $(BASE)
 	@$(MAKE) --no-print-directory -C $(BENCH_RESULTS)/base install
 	@for round in 1 2; do \

@@ -13,7 +13,6 @@ from .suite import Suite, to_stderr
 from .targets import verdicts
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-_Files = Annotated[list[Path], typer.Argument(help="JSON files of runs; the first tells where.")]
 
 
 @app.command()
@@ -39,25 +38,26 @@ def run(
 
 @app.command()
 def report(
-    results: _Files, output: Annotated[Path, typer.Option(help="The directory to write.")]
+    results: Annotated[list[Path], typer.Argument(help="JSON files of runs.")],
+    output: Annotated[Path, typer.Option(help="The directory to write.")],
 ) -> None:
-    """Write an HTML page, plots and Markdown tables."""
+    """Write an HTML page, plots of the first run, and Markdown tables."""
     # Drawing needs a library that measuring does not.
     from . import report as reporting
 
-    print(reporting.write(reporting.merged([Results.read(path) for path in results]), output))
+    print(reporting.write([Results.read(path) for path in results], output))
 
 
 @app.command()
 def document(
-    results: _Files,
+    results: Annotated[Path, typer.Argument(help="The JSON file of a full run.")],
     features: Annotated[Path, typer.Option(help="The figures that `pytest bench` kept.")],
+    ipvs: Annotated[Path | None, typer.Option(help="The JSON file of `make bench-ipvs`.")] = None,
 ) -> None:
     """Write the tables of the READMEs."""
     from . import document as documents
-    from . import report as reporting
 
-    documents.main(reporting.merged([Results.read(path) for path in results]), features)
+    documents.main(Results.read(results), Results.read(ipvs) if ipvs else None, features)
 
 
 @app.command()

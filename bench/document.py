@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import tables
-from .report import heading
+from .report import heading, section
 from .results import Results
 
 ROOT = Path(__file__).parent.parent
@@ -14,13 +14,13 @@ DOCUMENTS = ("README.md", "bench/README.md")
 _SECTION = re.compile(r"(<!-- bench:([a-z]+) -->\n)(.*?)(<!-- /bench -->)", re.DOTALL)
 
 
-def sections(results: Results, features: list[list[str]]) -> dict[str, str]:
+def sections(results: Results, ipvs: Results | None, features: list[list[str]]) -> dict[str, str]:
     """Returns what the documents take in, by name."""
-    measured = heading(results)
     rows = [[what.strip(), figure, target] for what, figure, target in features]
     return {
-        "summary": f"{tables.readme(results)}\n\n{measured}",
-        "results": f"{measured}\n\n{tables.everything(results)}",
+        "summary": f"{tables.readme(results)}\n\n{heading(results)}",
+        "results": section(results),
+        "ipvs": section(ipvs) if ipvs else "Not measured.",
         "features": tables.table(["What", "Figure", "Target"], rows),
     }
 
@@ -30,9 +30,9 @@ def written(text: str, taken: Mapping[str, str]) -> str:
     return _SECTION.sub(lambda found: f"{found[1]}{taken[found[2]]}\n{found[4]}", text)
 
 
-def main(results: Results, features: Path) -> None:
+def main(results: Results, ipvs: Results | None, features: Path) -> None:
     """Writes all documents."""
-    taken = sections(results, json.loads(features.read_text()))
+    taken = sections(results, ipvs, json.loads(features.read_text()))
     for name in DOCUMENTS:
         path = ROOT / name
         path.write_text(written(path.read_text(), taken))

@@ -1,4 +1,4 @@
-"""Runs commands and says what each cost: a JSON list of words a line in, a JSON object a line out.
+"""Runs commands and says what each cost: a JSON object a line in, and one out.
 
 A process of its own, run by path and small: a child's peak memory starts at that of the process
 which forked it.
@@ -13,13 +13,14 @@ import sys
 def main() -> None:
     """Runs commands until there is none."""
     for line in sys.stdin:
-        print(json.dumps(_run(json.loads(line))), flush=True)
+        print(json.dumps(_run(**json.loads(line))), flush=True)
 
 
-def _run(command: list[str]) -> dict[str, object]:
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+def _run(command: list[str], stdin: str) -> dict[str, object]:
+    with open(stdin, "rb") as read:
+        process = subprocess.Popen(
+            command, stdin=read, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
     assert process.stderr is not None
     said = process.stderr.read(4096)
     while process.stderr.read(1 << 16):

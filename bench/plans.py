@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .peers import PEERS
+from .peers import IPVS_PEERS, PEERS
 from .session import Spec
 
 IN_PROCESS = frozenset({"kernel", "core", "libnftables"})
@@ -72,7 +72,18 @@ def compare() -> Plan:
     return Plan("compare", 60, specs, list(_traced([(1_000, 10)], peers)))
 
 
-PLANS = {"quick": quick, "full": full, "compare": compare}
+def ipvs() -> Plan:
+    """Returns what a kernel with IPVS is needed for; sized for one on an emulated processor."""
+    wanted = {"restart": 1, "endpoint": 100, "service": 10, "rolling": 1}
+    specs = [
+        Spec(peer, services, 10, counts=wanted, budget_seconds=60)
+        for services in (100, 1_000, 5_000)
+        for peer in IPVS_PEERS
+    ]
+    return Plan("ipvs", 300, specs)
+
+
+PLANS = {"quick": quick, "full": full, "compare": compare, "ipvs": ipvs}
 
 
 def _changing() -> list[str]:

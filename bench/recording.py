@@ -22,9 +22,10 @@ PAGE = 1_000
 _LENGTH = struct.Struct("=Q")
 
 
-def fed(services: int, endpoints: int, kind: str) -> Proxier:
+def fed(services: int, endpoints: int, kind: str, backend: str | None = None) -> Proxier:
     """Returns a core that knows of a cluster, `plain` or `mixed`, and has programmed nothing."""
-    proxier = Proxier(json.dumps(cases.core_config()))
+    backends = {} if backend is None else {"backend": backend}
+    proxier = Proxier(json.dumps(cases.core_config() | backends))
     lists = mixed.lists if kind == "mixed" else cases.lists
     for start in range(0, services, PAGE):
         for page in lists(range(start, min(start + PAGE, services)), endpoints):

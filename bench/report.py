@@ -1,6 +1,5 @@
 """Writes a report of results: an HTML page that needs no other file, plots, and Markdown tables."""
 
-import html
 import re
 from pathlib import Path
 
@@ -15,26 +14,25 @@ table { border-collapse: collapse; display: block; overflow-x: auto }
 td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; white-space: nowrap }
 th { background: #f4f4f4 } svg { max-width: 100%; height: auto } code { background: #f4f4f4 }
 """
+_TITLES = {"ipvs": "IPVS, in a guest on an emulated processor"}
+"""What a reader is told of a plan, where its name does not say it."""
 
 
-def merged(files: list[Results]) -> Results:
-    """Returns the results of several machines as one; the first tells machine and versions."""
-    first, *others = files
-    known = {one.key for one in first.measurements}
-    for other in others:
-        first.measurements += [one for one in other.measurements if one.key not in known]
-        first.versions = {**other.versions, **first.versions}
-    return first
-
-
-def write(results: Results, directory: Path) -> Path:
-    """Writes everything into a directory, and returns the page."""
-    drawn = figures.save(figures.draw(results), directory)
-    markdown = f"{heading(results)}\n\n{tables.summary(results)}\n\n{tables.everything(results)}\n"
-    (directory / "tables.md").write_text(markdown)
+def write(runs: list[Results], directory: Path) -> Path:
+    """Writes everything into a directory, and returns the page. The plots are of the first run."""
+    drawn = figures.save(figures.draw(runs[0]), directory)
+    markdown = "\n\n".join(
+        f"## {_TITLES.get(results.plan, results.plan)}\n\n{section(results)}" for results in runs
+    )
+    (directory / "tables.md").write_text(f"{markdown}\n")
     page = directory / "index.html"
-    page.write_text(_page(results, markdown, drawn))
+    page.write_text(_page(markdown, drawn))
     return page
+
+
+def section(results: Results) -> str:
+    """Returns all that there is to say of one run: where it was, and its tables."""
+    return f"{heading(results)}\n\n{tables.everything(results)}"
 
 
 def heading(results: Results) -> str:
@@ -56,11 +54,11 @@ def _number(version: str) -> str:
     return found[0] if found else version
 
 
-def _page(results: Results, markdown: str, drawn: list[str]) -> str:
+def _page(markdown: str, drawn: list[str]) -> str:
     body: str = MarkdownIt("commonmark").enable("table").render(markdown)
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><title>kpx benchmarks</title>"
-        f"<style>{_STYLE}</style>\n<h1>kpx benchmarks, plan {html.escape(results.plan)}</h1>\n"
+        f"<style>{_STYLE}</style>\n<h1>kpx benchmarks</h1>\n"
         + body
         + "\n".join(f"<figure>{svg}</figure>" for svg in drawn)
         + "\n</html>\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .changes import Change, Cluster
-from .peers import PEERS, Peer
+from .peers import IPVS_PEERS, PEERS, Peer
 from .probe import Probe
 
 WARM_UP = 20
@@ -56,7 +56,7 @@ def main() -> None:
     gc.disable()
     cluster = Cluster(spec.services, spec.endpoints)
     with tempfile.TemporaryDirectory(prefix="kpx-bench-") as directory:
-        peer = PEERS[spec.peer](cluster, spec.kind, spec.counts, Path(directory))
+        peer = (PEERS | IPVS_PEERS)[spec.peer](cluster, spec.kind, spec.counts, Path(directory))
         peer.prepare()
         before = kernel_bytes()
         _timed(peer, "cold", peer.load, lambda: {"kernel_bytes": kernel_bytes() - before})

@@ -3,15 +3,11 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from .peers import PEERS
+from .peers import IPVS_PEERS, PEERS
 from .results import CASES, DONE, UNTRIED, Measurement, Results, exponent
 from .targets import verdicts
 
-PEER_TITLES = {
-    **{name: peer.title for name, peer in PEERS.items()},
-    "ipvs": "kpx with `--backend ipvs`",
-    "ipvsadm": "`ipvsadm -R`",
-}
+PEER_TITLES = {name: peer.title for name, peer in (PEERS | IPVS_PEERS).items()}
 Row = Sequence[str]
 
 

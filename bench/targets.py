@@ -145,6 +145,22 @@ TARGETS = (
 )
 
 
+IPVS_TARGETS = (
+    Target(
+        "`ipvsadm -R`, 5,000 x 10, against plan and commit with `--backend ipvs`",
+        Figure("ipvsadm", "cold", 5_000, of="least"),
+        Figure("ipvs", "cold", 5_000, of="least"),
+        at_least=3,
+    ),
+    Target(
+        "with `--backend ipvs`, one endpoint among 5,000 x 10, p50, against one among 100 x 10",
+        _endpoint(5_000, peer="ipvs"),
+        _endpoint(100, peer="ipvs"),
+        at_most=1.5,
+    ),
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A target and what was measured of it."""
@@ -159,5 +175,6 @@ class Verdict:
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Holds results against every target."""
-    return [Verdict(target, target.ratio(results)) for target in TARGETS]
+    """Holds results against every target of what they are results of."""
+    targets = IPVS_TARGETS if results.plan == "ipvs" else TARGETS
+    return [Verdict(target, target.ratio(results)) for target in targets]

@@ -7,6 +7,7 @@ applies it, timed. It works in the network namespace of the process.
 from .agent import Agent
 from .core import Core
 from .iptables import IptablesLegacy, IptablesNft
+from .ipvs import Ipvs, Ipvsadm
 from .kernel import Kernel
 from .libnftables import Libnftables
 from .nft import NftKpx, NftUpstream
@@ -19,5 +20,7 @@ _ALL: tuple[type[Peer], ...] = (
 )
 PEERS = {peer.name: peer for peer in _ALL}
 """By the names that results and reports have them under."""
+IPVS_PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (Ipvs, Ipvsadm)}
+"""Those that a kernel with IPVS can run besides."""
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["IPVS_PEERS", "PEERS", "Peer"]

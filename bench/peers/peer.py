@@ -111,11 +111,11 @@ class CommandPeer(Peer):
         path.write_text(text)
         return path
 
-    def run(self, *command: str) -> None:
+    def run(self, *command: str, stdin: Path = Path("/dev/null")) -> None:
         """Runs a command; raises `AssertionError` with what it said where it fails."""
         assert self._launcher.stdin is not None
         assert self._launcher.stdout is not None
-        self._launcher.stdin.write(json.dumps(command) + "\n")
+        self._launcher.stdin.write(json.dumps({"command": command, "stdin": str(stdin)}) + "\n")
         self._launcher.stdin.flush()
         ended = json.loads(self._launcher.stdout.readline())
         self._cpu_seconds += ended["cpu_seconds"]

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from bench import sent
+from bench.peers import IPVS_PEERS, PEERS
 from bench.plans import PLANS, Plan
 from bench.recording import fed
 from bench.results import DONE, FAILED, UNFINISHED, UNTRIED
 from bench.session import Spec, thinned
 from bench.suite import Suite
-from bench.targets import TARGETS
+from bench.targets import IPVS_TARGETS, TARGETS, Target
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
 
@@ -145,15 +146,18 @@ def test_samples_are_thinned_by_rank() -> None:
     assert thinned([1.0, 2.0]) == [2.0, 1.0]
 
 
-def test_the_quick_plan_measures_all_that_targets_need() -> None:
-    plan = PLANS["quick"]()
+@pytest.mark.parametrize(
+    ("name", "targets"), [("quick", TARGETS), ("full", TARGETS), ("ipvs", IPVS_TARGETS)]
+)
+def test_a_plan_measures_all_that_its_targets_need(name: str, targets: tuple[Target, ...]) -> None:
+    plan = PLANS[name]()
     measured = {
         (spec.peer, case, spec.services, spec.endpoints, spec.kind)
         for spec in plan.specs
         for case in ("cold", *spec.counts)
     } | {("core", "flow", services, 1, "plain") for services in plan.flows}
 
-    for target in TARGETS:
+    for target in targets:
         for figure in (target.figure, target.against):
             key = (figure.peer, figure.case, figure.services, figure.endpoints, figure.kind)
             assert key in measured, target.what
@@ -161,8 +165,7 @@ def test_the_quick_plan_measures_all_that_targets_need() -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_plan_asks_no_peer_for_what_it_cannot_do(name: str) -> None:
-    from bench.peers import PEERS
-
+    peers = PEERS | IPVS_PEERS
     for spec in (*PLANS[name]().specs, *PLANS[name]().traced):
-        assert {"cold", *spec.counts} <= PEERS[spec.peer].cases, json.dumps(spec.counts)
-        assert spec.kind == "plain" or PEERS[spec.peer].reads_mixed
+        assert {"cold", *spec.counts} <= peers[spec.peer].cases, json.dumps(spec.counts)
+        assert spec.kind == "plain" or peers[spec.peer].reads_mixed
