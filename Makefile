@@ -109,7 +109,7 @@ bench-quick: install $(VENV)/.test-system  ## Compare with all peers at small si
 BASE ?= main
 .PHONY: bench-compare
 bench-compare: install $(VENV)/.test-system  ## Measure the commit BASE and this tree in turn; fail where this one is worse than its bound
-	@$(AS_ROOT) rm -rf $(BENCH_RESULTS) && git worktree prune
+	@$(AS_ROOT) rm -rf $(BENCH_RESULTS)/base && git worktree prune
 	@git worktree add --quiet --detach $(BENCH_RESULTS)/base $(BASE)
 	@$(MAKE) --no-print-directory -C $(BENCH_RESULTS)/base install
 	@for round in 1 2; do \

@@ -122,14 +122,14 @@ def test_runs_of_several_machines_are_told_apart(results: Results, tmp_path: Pat
 
 
 def test_documents_take_in_what_is_between_their_marks(results: Results) -> None:
-    text = "before\n<!-- bench:summary -->\nold\n<!-- /bench -->\nafter\n"
+    text = "before\n<!-- bench:summary -->\nstale\n<!-- /bench -->\nafter\n"
 
     taken = document.sections(results, None, [["`kpx version`", "22 ms", "100 ms"]])
     once = document.written(text, taken)
 
     assert once.startswith("before\n<!-- bench:summary -->\n| 10,000 Services x 10")
     assert once.endswith("<!-- /bench -->\nafter\n")
-    assert "old" not in once
+    assert "stale" not in once
     assert document.written(once, taken) == once
     assert "| `kpx version` | 22 ms | 100 ms |" in taken["features"]
 
