@@ -1,11 +1,16 @@
 """Other name servers, as Debian ships them, with what kpx gives them."""
 
 import json
+import select
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import dns.message
@@ -147,19 +152,28 @@ def primary(peers: Peers, tmp_path: Path, request: pytest.FixtureRequest) -> Tar
         f"$ORIGIN {ZONE}.\n@ 60 IN SOA ns hostmaster 1 60 60 60 60\n@ 60 IN NS ns\n"
         "ns 60 IN A 192.0.2.53\nplain.shop.svc 60 IN A 192.0.2.99\nmail 60 IN A 192.0.2.25\n"
     )
+    (tmp_path / "reverse").write_text(
+        f"$ORIGIN {REVERSE}.\n@ 60 IN SOA ns.{ZONE}. hostmaster.{ZONE}. 1 60 60 60 60\n"
+        f"@ 60 IN NS ns.{ZONE}.\n9.9.9 60 IN PTR printer.example.org.\n"
+    )
+    written = {ZONE: tmp_path / "zone", REVERSE: tmp_path / "reverse"}
     if request.param == "bind":
-        zone = (
-            f'zone "{ZONE}" {{ type primary; file "{tmp_path}/zone"; check-names ignore;'
+        zones = "".join(
+            f'zone "{zone}" {{ type primary; file "{path}"; check-names ignore;'
             ' allow-update { key "kpx"; }; allow-transfer { key "kpx"; }; };\n'
+            for zone, path in written.items()
         )
-        peers.start(named(tmp_path, port, zone), tmp_path, port)
+        peers.start(named(tmp_path, port, zones), tmp_path, port)
     else:
-        zone = (
+        zones = (
             f"key:\n  - id: kpx\n    algorithm: hmac-sha256\n    secret: {SECRET}\n"
             "acl:\n  - id: kpx\n    key: kpx\n    action: [update, transfer]\n"
-            f"zone:\n  - domain: {ZONE}\n    file: {tmp_path}/zone\n    acl: kpx\n"
+            "zone:\n"
+        ) + "".join(
+            f"  - domain: {zone}\n    file: {path}\n    acl: kpx\n"
+            for zone, path in written.items()
         )
-        peers.start(knotd(tmp_path, port, zone), tmp_path, port)
+        peers.start(knotd(tmp_path, port, zones), tmp_path, port)
     (tmp_path / "key").write_text(KEY)
     return Target("127.0.0.1", port, dns.name.from_text(ZONE), read_key(tmp_path / "key"), "kpx")
 
@@ -221,6 +235,80 @@ def test_publish_command(primary: Target, tmp_path: Path) -> None:
     assert "0 changed, 0 removed" in first.stdout
     again = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert again.stdout == f"{ZONE}: 0 names added, 0 changed, 0 removed\n"
+
+
+def services(count: int) -> bytes:
+    items = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": f"many-{number}", "namespace": "shop"},
+            "spec": {"clusterIP": f"10.97.{number // 250}.{number % 250}", "ports": [{"port": 80}]},
+        }
+        for number in range(count)
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()
+
+
+def test_updates_go_in_chunks_and_reverse_names_too(store: DnsStore, primary: Target) -> None:
+    address = (primary.host, primary.port)
+    Publisher(primary).publish(store.records(ZONE))
+    serial = ask(address, ZONE, "SOA").answer[0][0].serial
+    store.feed(services(250))
+    assert Publisher(primary).publish(store.records(ZONE)).added == 250
+    assert ask(address, ZONE, "SOA").answer[0][0].serial == serial + 3, "a hundred in each"
+
+    reverse = replace(primary, zone=dns.name.from_text(REVERSE))
+    done = Publisher(reverse).publish(store.records(REVERSE))
+    assert (done.foreign, done.changed, done.removed) == ([], 0, 0)
+    pointer = ask(address, f"7.0.97.{REVERSE}", "PTR").answer[0][0]
+    assert str(pointer) == f"many-7.shop.svc.{ZONE}."
+    pointer = ask(address, f"9.9.9.{REVERSE}", "PTR").answer[0][0]
+    assert str(pointer) == "printer.example.org.", "that of somebody else"
+    assert Publisher(reverse).publish(store.records(REVERSE)).total == 0
+
+
+class Flaky(socketserver.ThreadingTCPServer):
+    """Stands before a server, and closes some connections before the question or the answer."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: Address, before: set[int], after: set[int]) -> None:
+        super().__init__(("127.0.0.1", 0), Passing)
+        self.behind, self.before, self.after, self.number = behind, before, after, 0
+
+
+class Passing(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Flaky)
+        self.server.number += 1
+        number = self.server.number
+        if number in self.server.before:
+            return
+        with socket.create_connection(self.server.behind, timeout=10) as onward:
+            pairs = {self.request: onward, onward: self.request}
+            while True:
+                for one in select.select(list(pairs), [], [], 10)[0]:
+                    data = one.recv(65536)
+                    if not data or (number in self.server.after and one is onward):
+                        return
+                    pairs[one].sendall(data)
+
+
+def test_update_without_an_answer_is_sent_again(store: DnsStore, primary: Target) -> None:
+    # The first connection is the transfer, the next is an update that does not arrive, and then one
+    # that counts though nobody hears of it: what is refused after that is ours.
+    with Flaky((primary.host, primary.port), {2}, {3}) as flaky:
+        thread = threading.Thread(target=flaky.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            through = replace(primary, port=flaky.server_address[1])
+            done = Publisher(through).publish(store.records(ZONE))
+            assert done.foreign == [f"plain.shop.svc.{ZONE}."]
+        finally:
+            flaky.shutdown()
+            thread.join()
+    assert Publisher(primary).publish(store.records(ZONE)).total == 0
 
 
 def test_names_changed_by_others_meanwhile_are_left_alone(store: DnsStore, primary: Target) -> None:

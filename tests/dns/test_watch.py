@@ -20,6 +20,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from dns_cluster import SQL, endpoint, manifest, slice_of
+from dns_peers import free_port, wait_for
 from fakes.apiserver import ENDPOINT_SLICES, SERVICES, ApiServer, Fault
 from kpx._core import DnsServer, DnsStore
 from kpx.dns.watch import Omissions, Watcher
@@ -153,6 +154,43 @@ def test_serve_command(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 3
+        process.stderr.close()
+
+
+def test_p17_lame_duck_answers_until_clients_have_gone_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(manifest())
+    command = [sys.executable, "-m", "kpx", "dns", "serve", "-f", str(tmp_path / "manifest.json")]
+    http = free_port()
+    command += ["--listen", "127.0.0.1:0", "--http", f"127.0.0.1:{http}", "--lame-duck", "30"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    try:
+        line = ""
+        while "answering" not in line:
+            line = process.stderr.readline()
+            assert line, "it does not start"
+        port = int(line.rsplit(":", 1)[1])
+        query = dns.message.make_query("web.shop.svc.cluster.local", "A")
+
+        def is_ready() -> bool:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{http}/readyz", timeout=5):
+                    return True
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    return False
+
+        assert is_ready()
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not is_ready())
+        response = dns.query.udp(query, "127.0.0.1", port=port, timeout=5)
+        assert str(response.answer[0][0]) == "10.96.0.10"
+        # Who is told a second time goes at once.
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 3
+    finally:
+        process.kill()
+        process.wait(20)
         process.stderr.close()
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -141,6 +142,14 @@ def serve(
     log_queries: Annotated[
         bool, typer.Option("--log-queries", help="Write a line to stderr for every answer.")
     ] = False,
+    lame_duck: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Answer for so long after SIGTERM, no longer ready, until clients go elsewhere.",
+        ),
+    ] = 0,
     http: Annotated[
         str,
         typer.Option(
@@ -169,6 +178,7 @@ def serve(
     store = options.store(own)
     code = 0
     watcher: Watcher | None = None
+    leaving = threading.Event()
     with ExitStack() as stack:
         if options.filename:
             code = _finish(store, options.load(store))
@@ -184,13 +194,16 @@ def serve(
         if http_address:
             from kpx.dns.http import http_server
 
-            pages = http_server(
-                http_address, store, server, lambda: watcher is None or watcher.is_complete
-            )
+            def is_ready() -> bool:
+                return not leaving.is_set() and (watcher is None or watcher.is_complete)
+
+            pages = http_server(http_address, store, server, is_ready)
             stack.enter_context(pages)
         report.notice(f"answering for `{options.zone}` on {server.address()}")
         sys.stderr.flush()
-        signal.sigwait(signals)
+        if signal.sigwait(signals) == signal.SIGTERM and lame_duck:
+            leaving.set()
+            signal.sigtimedwait(signals, lame_duck)
     return code
 
 

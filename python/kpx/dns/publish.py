@@ -35,6 +35,10 @@ ATTEMPTS: Final = 4
 READ_AGAIN_SECONDS: Final = 300.0
 """After how long a zone is read again, to mend what others did to our names."""
 
+_ROUNDS: Final = 2
+"""How often a zone is read when it is not as expected: an update without an answer may count."""
+
+_NO_ANSWER: Final = (dns.exception.DNSException, OSError, EOFError)
 _MARKER: Final = dns.name.Name(["_kpx"])
 _NOT_OURS: Final = (dns.rdatatype.SOA, dns.rdatatype.NS)
 _SECONDS: Final = 10.0
@@ -138,20 +142,24 @@ class Publisher:
             PublishFailed: The zone cannot be read, or an update failed. What was sent before
                 counts.
         """
-        if self._current is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
-            self._current = _transfer(self._target)
-            self._read_at = time.monotonic()
         desired = _desired(self._target, record_sets)
-        changes, published = _compare(self._target, self._current, desired)
-        known, self._current = self._current, None
-        for start in range(0, len(changes), CHUNK_NAMES):
-            chunk = changes[start : start + CHUNK_NAMES]
-            if not _send(self._target, chunk, published):
-                continue
-            for change in chunk:
-                _note(self._target, known, change)
-        if not published.refused:
-            self._current = known
+        published = Published()
+        for _ in range(_ROUNDS):
+            if self._current is None or time.monotonic() - self._read_at > READ_AGAIN_SECONDS:
+                self._current = _transfer(self._target)
+                self._read_at = time.monotonic()
+            known, self._current = self._current, None
+            changes, published.foreign = _compare(self._target, known, desired)
+            published.refused = False
+            for start in range(0, len(changes), CHUNK_NAMES):
+                chunk = changes[start : start + CHUNK_NAMES]
+                if not _send(self._target, chunk, published):
+                    continue
+                for change in chunk:
+                    _note(self._target, known, change)
+            if not published.refused:
+                self._current = known
+                break
         return published
 
 
@@ -174,7 +182,7 @@ def _transfer(target: Target) -> dict[dns.name.Name, Sets]:
         dns.query.inbound_xfr(
             target.host, zone, query, port=target.port, timeout=_SECONDS, lifetime=60 * _SECONDS
         )
-    except (dns.exception.DNSException, OSError) as failure:
+    except _NO_ANSWER as failure:
         raise PublishFailed(
             f"cannot transfer `{target.zone}` from {target.host}: {failure}",
             "the server must allow transfers and updates with the key",
@@ -187,8 +195,9 @@ def _transfer(target: Target) -> dict[dns.name.Name, Sets]:
 
 def _compare(
     target: Target, current: Mapping[dns.name.Name, Sets], desired: Mapping[dns.name.Name, Sets]
-) -> tuple[list[_Change], Published]:
-    published = Published()
+) -> tuple[list[_Change], list[str]]:
+    """What is to be written, and the names that are somebody else's."""
+    foreign = []
     marker = _marker(target)
     owned = {
         name.parent()
@@ -199,10 +208,10 @@ def _compare(
     for name in sorted(desired.keys() | owned):
         before, after = current.get(name, {}), desired.get(name, {})
         if name not in owned and before:
-            published.foreign.append(name.to_text())
+            foreign.append(name.to_text())
         elif name not in owned or not _is_same(before, after):
             changes.append(_Change(name, before if name in owned else {}, after))
-    return changes, published
+    return changes, foreign
 
 
 def _is_same(one: Sets, other: Sets) -> bool:
@@ -284,7 +293,7 @@ def _exchange(
             wait(0.25 * 2**attempt)
         try:
             response = dns.query.tcp(update, target.host, port=target.port, timeout=_SECONDS)
-        except (dns.exception.DNSException, OSError) as error:
+        except _NO_ANSWER as error:
             failure = error
             continue
         if response.rcode() != dns.rcode.SERVFAIL:
