@@ -172,7 +172,7 @@ def test_a_first_pass(record: Record) -> None:
     sync_all(controller, client)
     seconds = time.process_time() - started
 
-    pods = len(controller.state.pods.objects)
+    pods = len(controller.state.pods.store)
     record(
         f"controller, first pass, {services:,} x {PODS_PER_SERVICE}", f"{seconds:.1f} s CPU", "60 s"
     )

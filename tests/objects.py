@@ -1,6 +1,9 @@
 """Objects for tests, each with what a test does not care about filled in."""
 
+import json
 from typing import Any
+
+from kpx._core import Pod, PodStore
 
 Object = dict[str, Any]
 
@@ -73,3 +76,18 @@ def node(name: str = "node", zone: str | None = "a", address: str = "192.0.2.1")
         "metadata": {"name": name, "labels": labels},
         "status": {"addresses": [{"type": "InternalIP", "address": address}]},
     }
+
+
+def pod_store(*pods: Object) -> PodStore:
+    """The core's records of Pods, all of which must be valid."""
+    store = PodStore()
+    for shown in pods:
+        assert store.feed(json.dumps(shown).encode()).rejections == []
+    return store
+
+
+def pod_record(shown: Object) -> Pod:
+    """The core's record of one Pod, which must be valid."""
+    [(_, record)] = PodStore().feed(json.dumps(shown).encode()).changes
+    assert record is not None
+    return record

@@ -14,6 +14,9 @@ __all__ = [
     "FeedReport",
     "HealthCheck",
     "Plan",
+    "Pod",
+    "PodReport",
+    "PodStore",
     "Proxier",
     "Rejection",
     "StaleFlows",
@@ -397,6 +400,147 @@ class Proxier:
 
     def dump(self) -> str:
         """The tables of kpx as the kernel holds them, as `nft` text."""
+
+@final
+class Pod:
+    """A Pod, as far as EndpointSlices are made from it. Two are equal if all of that is."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    @property
+    def uid(self) -> str:
+        """The UID; empty in a manifest."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels."""
+
+    @property
+    def has_addresses(self) -> bool:
+        """Whether it has an address of any family."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether its phase is `Succeeded` or `Failed`."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the condition `Ready` is `True`."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether a deletion timestamp is set."""
+
+    @property
+    def node_name(self) -> str:
+        """The Node it runs on; empty before it is scheduled."""
+
+    @property
+    def hostname(self) -> str:
+        """`spec.hostname`."""
+
+    @property
+    def subdomain(self) -> str:
+        """`spec.subdomain`."""
+
+    @property
+    def ready_since(self) -> str:
+        """When the condition `Ready` last changed, RFC 3339; empty if it is not known."""
+
+    def addresses(self, family: str) -> list[str]:
+        """Its addresses of the family `IPv4` or `IPv6`, in canonical form.
+
+        Leading zeros of IPv4 are read as decimal, as Go's `ParseIPSloppy` does.
+        """
+
+    def port(self, name: str, protocol: str) -> int | None:
+        """The number of the first port of that name and protocol (`FindPort` upstream).
+
+        Ports of containers come before those of sidecars (init containers that always restart).
+        """
+
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class PodReport:
+    """What a frame, or a line of a watch, did to a `PodStore`."""
+
+    @property
+    def event(self) -> str:
+        """What a line of a watch was, such as `ADDED`; empty for a page or a manifest."""
+
+    @property
+    def resource_version(self) -> str | None:
+        """How far the list, or the watch, is."""
+
+    @property
+    def continue_token(self) -> str | None:
+        """The token of the next page; `None` on the last."""
+
+    @property
+    def initial_events_end(self) -> bool:
+        """Of a bookmark, whether it ends the initial events (KEP-3157)."""
+
+    @property
+    def code(self) -> int | None:
+        """Of an `ERROR`, its HTTP status."""
+
+    @property
+    def reason(self) -> str | None:
+        """Of an `ERROR`, its reason."""
+
+    @property
+    def message(self) -> str | None:
+        """Of an `ERROR`, what a person is told."""
+
+    @property
+    def changes(self) -> list[tuple[Pod | None, Pod | None]]:
+        """What Pods were, and what they are, in order; `None` where they were or are not."""
+
+    @property
+    def rejections(self) -> list[tuple[str, str]]:
+        """The Pods that are left out: `namespace/name`, and the field and what is wrong with it."""
+
+@final
+class PodStore:
+    """The Pods there are, as small records made from bytes, found by label and by Node."""
+
+    def __new__(cls) -> Self:
+        """Makes a store that knows nothing yet."""
+
+    def __len__(self) -> int:
+        """How many Pods there are."""
+
+    def begin_replace(self) -> None:
+        """Begins a new list; what is known stays until it ends."""
+
+    def end_replace(self) -> list[tuple[Pod | None, Pod | None]]:
+        """Ends a new list: what did not come since is gone, and is returned as changes."""
+
+    def feed(self, frame: bytes) -> PodReport:
+        """Takes in the Pods of a page of a list or of a manifest; what else is in it is ignored.
+
+        A Pod that is not valid is left out and named; its last good version stays. Raises
+        `kpx.errors.DecodeFailed` where the frame is no JSON object; nothing is then taken in.
+        """
+
+    def feed_event(self, line: bytes) -> PodReport:
+        """Takes in one line of a watch of Pods; raises as `feed` does."""
+
+    def select(self, namespace: str, selector: dict[str, str] | None) -> list[Pod]:
+        """The Pods of a namespace that have all labels of a selector, in the order they came.
+
+        No selector matches nothing, an empty one everything.
+        """
+
+    def on_node(self, name: str) -> list[Pod]:
+        """The Pods on a Node."""
 
 @final
 class DnsStore:

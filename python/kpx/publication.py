@@ -52,7 +52,7 @@ def publish_once(
     for one in workload.slices:
         existing[one.managed_by, one.namespace, one.service_name].append(one)
     for service in workload.services:
-        pods = workload.pods.select(service)
+        pods = workload.pods_of(service)
         own = existing[policy.managed_by, service.namespace, service.name]
         reconciliation = reconcile(
             service, pods, workload.nodes, own, policy, shares=workload.shares

@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from kpx import kube, manifests
-from kpx._core import FeedReport, Rejection
+from kpx._core import FeedReport, Pod, PodStore, Rejection
 from kpx.endpointslices import (
     Endpoints,
     EndpointSlice,
     Node,
     ObjectInvalid,
-    Pod,
-    PodIndex,
     Reconciliation,
     Service,
     ZoneShares,
@@ -171,7 +169,7 @@ def _feed_slices(proxier: Fed, frames: Sequence[Frame], names: set[str], loaded:
         if f"{service.namespace}/{service.name}" not in names:
             continue
         reconciliation = reconcile(
-            service, workload.pods.select(service), workload.nodes, shares=workload.shares
+            service, workload.pods_of(service), workload.nodes, shares=workload.shares
         )
         slices += [one.to_object() for one in named(reconciliation.slices)]
         loaded.rejected += without_node(reconciliation)
@@ -184,12 +182,16 @@ class Workload:
     """What EndpointSlices are made from, and those that are there."""
 
     services: list[Service]
-    pods: PodIndex
+    pods: PodStore
     nodes: dict[str, Node] | None
     """By name; `None` if nothing is known of Nodes."""
     slices: list[EndpointSlice]
     endpoints: list[Endpoints]
     rejected: list[Rejected]
+
+    def pods_of(self, service: Service) -> list[Pod]:
+        """The Pods that a Service selects."""
+        return self.pods.select(service.namespace, service.selector)
 
     @property
     def shares(self) -> ZoneShares | None:
@@ -204,18 +206,21 @@ class Workload:
             ManifestUnreadable: A frame is no JSON object.
         """
         objects: dict[str, list[dict[str, Any]]] = {
-            kind: [] for kind in ("Service", "Pod", "Node", "EndpointSlice", "Endpoints")
+            kind: [] for kind in ("Service", "Node", "EndpointSlice", "Endpoints")
         }
+        pods = PodStore()
+        rejected: list[Rejected] = []
         for frame in frames:
             for item in _items(_document(frame)):
                 kind = item.get("kind")
                 if isinstance(kind, str) and kind in objects:
                     objects[kind].append(item)
-        rejected: list[Rejected] = []
+            report = pods.feed(frame.content)
+            rejected += [Rejected("Pod", name, reason) for name, reason in report.rejections]
         nodes = _converted(objects["Node"], Node.from_object, rejected)
         return cls(
             services=_converted(objects["Service"], Service.from_object, rejected),
-            pods=PodIndex(_converted(objects["Pod"], Pod.from_object, rejected)),
+            pods=pods,
             nodes={node.name: node for node in nodes} or None,
             slices=_converted(objects["EndpointSlice"], EndpointSlice.from_object, rejected),
             endpoints=_converted(objects["Endpoints"], Endpoints.from_object, rejected),

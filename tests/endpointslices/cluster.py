@@ -8,7 +8,6 @@ from kpx.endpointslices import (
     Endpoint,
     EndpointSlice,
     Node,
-    Pod,
     Policy,
     Reconciliation,
     Service,
@@ -16,7 +15,7 @@ from kpx.endpointslices import (
     reconcile,
     zone_shares,
 )
-from objects import service
+from objects import pod_record, service
 
 Object = dict[str, Any]
 Placed = tuple[str, tuple[str, ...], str]
@@ -72,7 +71,7 @@ class Cluster:
         known = {item["metadata"]["name"]: Node.from_object(item) for item in nodes}
         found = reconcile(
             Service.from_object(service_object),
-            [Pod.from_object(item) for item in pods],
+            [pod_record(item) for item in pods],
             known or None,
             list(self.slices.values()),
             Policy(**policy),

@@ -2,24 +2,22 @@
 
 from typing import Any
 
+from kpx._core import Pod
 from kpx.endpointslices import (
     Endpoints,
-    Pod,
     Service,
     legacy_endpoints,
     mirror,
     mirroring_managed_by,
 )
-from objects import pod, service
+from objects import pod, pod_record, service
 
 Object = dict[str, Any]
 
 
 def pods(count: int, ready: bool, network: int) -> list[Pod]:
     return [
-        Pod.from_object(
-            pod(f"p{network}-{one}", f"10.{network}.{one // 250}.{one % 250}", ready=ready)
-        )
+        pod_record(pod(f"p{network}-{one}", f"10.{network}.{one // 250}.{one % 250}", ready=ready))
         for one in range(count)
     ]
 
@@ -51,7 +49,7 @@ class TestCapacity:
         def listening(port: int, count: int) -> list[Pod]:
             containers = [{"ports": [{"name": "http", "containerPort": port}]}]
             return [
-                Pod.from_object(
+                pod_record(
                     pod(
                         f"p{port}-{one}",
                         f"10.{port}.{one // 250}.{one % 250}",
@@ -71,7 +69,7 @@ class TestCapacity:
 
     def test_n3_an_address_that_is_also_not_ready_is_not_ready(self) -> None:
         twice = [
-            Pod.from_object(pod("a", "10.0.0.1", ready=ready, metadata={"uid": "same"}))
+            pod_record(pod("a", "10.0.0.1", ready=ready, metadata={"uid": "same"}))
             for ready in (True, False, True)
         ]
         made = legacy_endpoints(Service.from_object(service()), twice)

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from kpx.endpointslices import Pod, PodIndex, Service, reconcile
+from kpx.endpointslices import Service, reconcile
 from kpx.endpointslices.ports import EndpointPort, endpoint_ports, port_map_key
-from objects import pod, service
+from objects import pod, pod_record, service
 
 Object = dict[str, Any]
 
@@ -20,7 +20,7 @@ def named(name: str, number: int, protocol: str = "TCP") -> Object:
 def resolve(ports: list[Object], **spec: Any) -> list[EndpointPort]:
     return endpoint_ports(
         Service.from_object(service(ports=ports)),
-        Pod.from_object(pod("a", "10.0.0.1", spec=spec)),
+        pod_record(pod("a", "10.0.0.1", spec=spec)),
     )
 
 
@@ -72,10 +72,9 @@ def test_c18_pods_that_resolve_a_name_differently_are_in_different_slices() -> N
         pod(f"p{number}", f"10.0.0.{number}", spec={"containers": [container(named("http", port))]})
         for number, port in [(1, 8080), (2, 9090), (3, 8080)]
     ]
-    index = PodIndex(Pod.from_object(item) for item in pods)
     found = {
         item.ports[0].number: [endpoint.addresses[0] for endpoint in item.endpoints]
-        for item in reconcile(one, index.select(one), None).slices
+        for item in reconcile(one, map(pod_record, pods), None).slices
     }
     assert found == {8080: ["10.0.0.1", "10.0.0.3"], 9090: ["10.0.0.2"]}
 
@@ -84,7 +83,7 @@ def test_c19_a_headless_service_without_ports_has_endpoints_without_ports() -> N
     headless = Service.from_object(
         service(clusterIP="None", clusterIPs=["None"], ports=None, ipFamilies=["IPv4"])
     )
-    [item] = reconcile(headless, [Pod.from_object(pod("a", "10.0.0.1"))], None).slices
+    [item] = reconcile(headless, [pod_record(pod("a", "10.0.0.1"))], None).slices
     assert item.ports == ()
     assert len(item.endpoints) == 1
 

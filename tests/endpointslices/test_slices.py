@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from kpx.endpointslices import Node, Pod, PodIndex, Service, named, reconcile
-from objects import node, pod, service
+from kpx._core import Pod
+from kpx.endpointslices import Node, Service, named, reconcile
+from objects import node, pod, pod_store, service
 
 Object = dict[str, Any]
 
@@ -21,9 +22,9 @@ class Computed:
 
 def compute(service_object: Object, *pods: Object, nodes: list[Object] | None = None) -> Computed:
     converted = Service.from_object(service_object)
-    index = PodIndex(Pod.from_object(item) for item in pods)
     known = {item["metadata"]["name"]: Node.from_object(item) for item in nodes or []}
-    found = reconcile(converted, index.select(converted), None if nodes is None else known)
+    selected = pod_store(*pods).select(converted.namespace, converted.selector)
+    found = reconcile(converted, selected, None if nodes is None else known)
     return Computed([one.to_object() for one in named(found.slices)], found.without_node)
 
 

@@ -130,6 +130,16 @@ def test_h2_hints_that_still_fit_stay_where_they_are() -> None:
     assert len(found.plan) == 1
 
 
+def test_h2_hints_that_no_longer_fit_are_moved() -> None:
+    cluster = Cluster()
+    cluster.reconcile(topology_aware(), pods("aaaabbbb"), NODES, max_endpoints_per_slice=4)
+    assert "".join(hinted(cluster)) == "aaaabbbb"
+    nodes = [zone_node("a", "a", "1"), zone_node("b", "b", "2")]
+    found = cluster.reconcile(topology_aware(), pods("aaaabbbb"), nodes, max_endpoints_per_slice=4)
+    assert "".join(hinted(cluster)) == "aaabbbbb"
+    assert len(found.plan) == 1
+
+
 one_state = st.tuples(
     st.text("abcABC", max_size=12),
     st.dictionaries(st.sampled_from(ZONES), st.integers(0, 8), max_size=3),

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from endpointslices.cluster import service_with_uid
+from kpx._core import Pod
 from kpx.endpointslices import (
     EndpointSlice,
     ExpectationTracker,
-    Pod,
     Service,
     TriggerTimeTracker,
     VersionTracker,
 )
-from objects import pod
+from objects import pod, pod_record
 
 WEB = ("default", "web")
 SLICE = EndpointSlice(
@@ -112,7 +112,7 @@ class TestTriggerTime:
     @staticmethod
     def pods(*times: str) -> list[Pod]:
         return [
-            Pod.from_object(
+            pod_record(
                 pod(
                     f"p{number}",
                     "10.0.0.1",

@@ -1,16 +1,15 @@
 """What the API server has shown of the cluster, and which Services a change touches."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
+from kpx._core import Pod
 from kpx.controller.cache import Cache, Key
 from kpx.controller.kept_endpoints import KeptEndpoints
+from kpx.controller.pod_cache import PodCache
 from kpx.endpointslices import (
     Node,
-    Pod,
-    PodIndex,
     Service,
     ServiceIndex,
     ZoneShares,
@@ -48,19 +47,17 @@ class ClusterState:
         self._touched = touched
         self.lock = threading.RLock()
         self.services = Cache(Service.from_object, self._service_changed, self.lock)
-        self.pods = Cache(Pod.from_object, self._pod_changed, self.lock)
+        self.pods = PodCache(self._pod_changed, self.lock)
         self.nodes = Cache(Node.from_object, self._node_changed, self.lock)
         self.endpoints = Cache(KeptEndpoints.from_object, self._endpoints_changed, self.lock)
-        self._pod_index = PodIndex()
         self._service_index = ServiceIndex()
-        self._pods_on: dict[str, set[Key]] = defaultdict(set)
         self._topology_aware: set[Key] = set()
         self._shares: ZoneShares | None = None
         self._are_shares_known = False
 
     def pods_of(self, service: Service) -> list[Pod]:
         """The Pods that a Service selects."""
-        return self._pod_index.select(service)
+        return self.pods.store.select(service.namespace, service.selector)
 
     def nodes_of(self, pods: Iterable[Pod]) -> dict[str, Node]:
         """Those Nodes of some Pods that are known, by name."""
@@ -85,26 +82,19 @@ class ClusterState:
                 self._topology_aware.add(key)
         self._touched(Touch.SERVICE, (key,))
 
-    def _pod_changed(self, key: Key, old: Pod | None, new: Pod | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         services = set()
-        if old is not None:
-            self._pods_on[old.node_name].discard(key)
-            if not self._pods_on[old.node_name]:
-                del self._pods_on[old.node_name]
-            self._pod_index.remove(old)
-            services |= self._service_index.select(old)
-        if new is not None:
-            self._pod_index.put(new)
-            self._pods_on[new.node_name].add(key)
-            services |= self._service_index.select(new)
+        for pod in (old, new):
+            if pod is not None:
+                services |= self._service_index.select(pod)
         self._touched(Touch.PODS, services)
 
     def _node_changed(self, key: Key, old: Node | None, new: Node | None) -> None:
         services: set[Key] = set()
         # Upstream lets a zone that comes late wait for the next change of each Service.
         if (old.zone if old else None) != (new.zone if new else None):
-            for pod in self._pods_on.get(key[1], ()):
-                services |= self._service_index.select(self.pods.objects[pod])
+            for pod in self.pods.store.on_node(key[1]):
+                services |= self._service_index.select(pod)
         if self._topology_aware:
             before, self._are_shares_known = self._shares, False
             if self.shares != before:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
@@ -80,9 +81,14 @@ class Upkeep(ABC):
         if queue is not None:
             queue.add(key, delay)
 
-    def begin(self) -> WorkQueue[Key]:
-        """Begins a term, with the caches locked: everything is looked at once."""
+    def begin(self, clock: Callable[[], float] = time.monotonic) -> WorkQueue[Key]:
+        """Begins a term, with the caches locked: everything is looked at once.
+
+        Args:
+            clock: Seconds, from any start.
+        """
         self._queue = WorkQueue(
+            clock,
             first_retry=self.first_retry,
             longest_retry=self.longest_retry,
             observer=self._queue_metrics,

@@ -20,7 +20,7 @@ from kpx.endpointslices.mirroring import (
     mirroring_managed_by,
 )
 from kpx.endpointslices.naming import named
-from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.objects import Node, Service
 from kpx.endpointslices.packing import Extent
 from kpx.endpointslices.reconciler import (
     MANAGED_BY,
@@ -30,7 +30,7 @@ from kpx.endpointslices.reconciler import (
     is_published,
     reconcile,
 )
-from kpx.endpointslices.selection import PodIndex, ServiceIndex
+from kpx.endpointslices.selection import ServiceIndex
 from kpx.endpointslices.slices import (
     MANAGED_BY_LABEL,
     TRIGGER_TIME_ANNOTATION,
@@ -56,8 +56,6 @@ __all__ = [
     "LeftOut",
     "Node",
     "ObjectInvalid",
-    "Pod",
-    "PodIndex",
     "Policy",
     "Reconciliation",
     "Service",

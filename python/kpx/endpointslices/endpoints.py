@@ -4,16 +4,16 @@ The rules are those of `ShouldPodBeInEndpoints`, `podToEndpoint` and `ShouldSetH
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from kpx._core import Pod
 from kpx.endpointslices.hints import hints
-from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.objects import Node, Service
 from kpx.endpointslices.slices import Endpoint
 
 __all__ = [
     "AddressType",
     "address_types",
-    "addresses",
     "endpoint",
     "family_of",
     "parse_address",
@@ -22,15 +22,13 @@ __all__ = [
 
 AddressType: TypeAlias = Literal["IPv4", "IPv6"]
 
-_TERMINAL_PHASES: Final = ("Succeeded", "Failed")
-
 
 def should_publish(pod: Pod) -> bool:
     """Whether a Pod has a place in slices: it may still serve, and it has an address.
 
     Pods that shut down stay, marked as terminating.
     """
-    return pod.phase not in _TERMINAL_PHASES and bool(pod.addresses)
+    return not pod.is_terminal and pod.has_addresses
 
 
 def address_types(service: Service) -> list[AddressType]:
@@ -49,12 +47,6 @@ def address_types(service: Service) -> list[AddressType]:
     return list(dict.fromkeys(families))
 
 
-def addresses(pod: Pod, family: AddressType) -> list[str]:
-    """The addresses of a Pod that are of a family, in canonical form."""
-    parsed = [address for text in pod.addresses if (address := parse_address(text))]
-    return [str(address) for address in parsed if family_of(address) == family]
-
-
 def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType) -> Endpoint | None:
     """The endpoint of a Pod for a Service; `None` if the Pod has no address of the family.
 
@@ -64,7 +56,7 @@ def endpoint(pod: Pod, node: Node | None, service: Service, family: AddressType)
         service: A Service that selects the Pod.
         family: The address family of the slice.
     """
-    own_addresses = addresses(pod, family)
+    own_addresses = pod.addresses(family)
     if not own_addresses:
         return None
     serving, terminating = pod.is_ready, pod.is_deleted

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
-from kpx.endpointslices.endpoints import address_types, addresses, should_publish
+from kpx._core import Pod
+from kpx.endpointslices.endpoints import address_types, should_publish
 from kpx.endpointslices.fields import Object, mapping, mappings, text, texts
-from kpx.endpointslices.objects import Pod, Service
+from kpx.endpointslices.objects import Service
 from kpx.endpointslices.ports import EndpointPort, endpoint_ports
 from kpx.endpointslices.slices import HEADLESS_LABEL
 
@@ -52,7 +53,7 @@ def legacy_endpoints(service: Service, pods: Iterable[Pod]) -> dict[str, Any]:
     for pod in filter(should_publish, pods):
         if pod.is_deleted and not service.publish_not_ready_addresses:
             continue
-        own = addresses(pod, "IPv6" if family == "IPv6" else "IPv4")
+        own = pod.addresses(family)
         if not own:
             continue
         hostname = pod.hostname if pod.subdomain == service.name else ""

@@ -1,6 +1,7 @@
-"""Services, Pods and Nodes, reduced to what EndpointSlices are made from.
+"""Services and Nodes, reduced to what EndpointSlices are made from.
 
-Converted once, where an object comes in: the rest of the package meets only these types.
+Converted once, where an object comes in: the rest of the package meets only these types, and the
+Pods of the core, of which there are too many for that.
 """
 
 import re
@@ -21,7 +22,7 @@ from kpx.endpointslices.fields import (
     texts,
 )
 
-__all__ = ["ContainerPort", "Node", "ObjectInvalid", "Pod", "Service", "ServicePort"]
+__all__ = ["Node", "ObjectInvalid", "Service", "ServicePort"]
 
 DEFAULT_NAMESPACE: Final = "default"
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
@@ -51,79 +52,6 @@ _SUFFIXES: Final = {
 
 
 @dataclass(frozen=True)
-class ContainerPort:
-    """A named port of a container."""
-
-    name: str
-    protocol: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Pod:
-    """A Pod."""
-
-    namespace: str
-    name: str
-    uid: str
-    labels: Mapping[str, str]
-    addresses: tuple[str, ...]
-    """`status.podIPs`, or `status.podIP` where that is all there is."""
-    phase: str
-    is_ready: bool
-    """Whether the condition `Ready` is `True`."""
-    is_deleted: bool
-    """Whether a deletion timestamp is set."""
-    node_name: str
-    hostname: str
-    subdomain: str
-    ready_since: str
-    """When the condition `Ready` last changed, RFC 3339; empty if it is not known."""
-    ports: tuple[ContainerPort, ...]
-    """Those of the containers, then those of sidecars (init containers that always restart)."""
-
-    @classmethod
-    def from_object(cls, pod: Object) -> "Pod":
-        """Converts a decoded Pod.
-
-        Raises:
-            ObjectInvalid: A field that is used has the wrong type.
-        """
-        metadata, spec, status = (mapping(pod, part) for part in ("metadata", "spec", "status"))
-        containers = mappings(spec, "containers")
-        sidecars = [
-            container
-            for container in mappings(spec, "initContainers")
-            if container.get("restartPolicy") == "Always"
-        ]
-        addresses = [text(address, "ip") for address in mappings(status, "podIPs")]
-        ready = _ready(status)
-        return cls(
-            namespace=text(metadata, "namespace") or DEFAULT_NAMESPACE,
-            name=text(metadata, "name"),
-            uid=text(metadata, "uid"),
-            labels=texts(metadata, "labels"),
-            addresses=tuple(filter(None, addresses or [text(status, "podIP")])),
-            phase=text(status, "phase"),
-            is_ready=ready.get("status") == "True",
-            is_deleted=bool(text(metadata, "deletionTimestamp")),
-            node_name=text(spec, "nodeName"),
-            hostname=text(spec, "hostname"),
-            subdomain=text(spec, "subdomain"),
-            ready_since=text(ready, "lastTransitionTime"),
-            ports=tuple(
-                ContainerPort(
-                    name=text(port, "name"),
-                    protocol=text(port, "protocol") or "TCP",
-                    number=number(port, "containerPort"),
-                )
-                for container in (*containers, *sidecars)
-                for port in mappings(container, "ports")
-            ),
-        )
-
-
-@dataclass(frozen=True)
 class ServicePort:
     """A port of a Service."""
 
@@ -142,7 +70,7 @@ class Service:
     name: str
     labels: Mapping[str, str]
     type: str
-    selector: Mapping[str, str] | None
+    selector: dict[str, str] | None
     cluster_ips: tuple[str, ...]
     """Empty, or `("None",)`, for a headless Service."""
     ip_families: tuple[str, ...]
@@ -222,7 +150,10 @@ class Node:
         return cls(
             name=text(metadata, "name"),
             zone=labels.get(ZONE_LABEL, ""),
-            is_ready=_ready(status).get("status") == "True",
+            is_ready=any(
+                one.get("type") == "Ready" and one.get("status") == "True"
+                for one in mappings(status, "conditions")
+            ),
             is_control_plane=any(label in labels for label in _CONTROL_PLANE_LABELS),
             cpu_millis=_millis(mapping(status, "allocatable").get("cpu")),
         )
@@ -239,12 +170,6 @@ def _target(port: Object) -> int | str:
 def _is_topology_aware(annotations: Mapping[str, str]) -> bool:
     said = next((annotations[name] for name in _TOPOLOGY_ANNOTATIONS if name in annotations), "")
     return said in ("Auto", "auto")
-
-
-def _ready(status: Object) -> Object:
-    """The condition `Ready` of a Pod or a Node; empty if there is none."""
-    conditions = mappings(status, "conditions")
-    return next((one for one in conditions if one.get("type") == "Ready"), {})
 
 
 def _millis(quantity: object) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kpx.endpointslices.objects import Pod, Service, ServicePort
+from kpx._core import Pod
+from kpx.endpointslices.objects import Service, ServicePort
 
 __all__ = ["EndpointPort", "PortMapKey", "endpoint_ports", "find_port", "port_map_key"]
 
@@ -42,14 +43,7 @@ def find_port(pod: Pod, port: ServicePort) -> int | None:
     """The number a Service's port has in a Pod; `None` if no container names such a port."""
     if isinstance(port.target, int):
         return port.target
-    return next(
-        (
-            candidate.number
-            for candidate in pod.ports
-            if candidate.name == port.target and candidate.protocol == port.protocol
-        ),
-        None,
-    )
+    return pod.port(port.target, port.protocol)
 
 
 def endpoint_ports(service: Service, pod: Pod) -> list[EndpointPort]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kpx._core import Pod
 from kpx.endpointslices.endpoints import AddressType, address_types, endpoint, should_publish
 from kpx.endpointslices.hints import is_distributed
-from kpx.endpointslices.objects import Node, Pod, Service
+from kpx.endpointslices.objects import Node, Service
 from kpx.endpointslices.packing import NOTHING, Extent, Packing, pack
 from kpx.endpointslices.ports import PortMapKey, endpoint_ports, port_map_key
 from kpx.endpointslices.slices import Endpoint, EndpointSlice, Identity, slice_labels

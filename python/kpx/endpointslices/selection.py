@@ -1,15 +1,17 @@
-"""Which Pods a Service selects, and which Services select a Pod: by label, without looking at all.
+"""Which Services select a Pod: by label, without looking at all.
 
-Upstream looks at every Service of the namespace for every change of a Pod.
+Upstream looks at every Service of the namespace for every change of a Pod. Which Pods a Service
+selects, the core's `PodStore` knows.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
-from kpx.endpointslices.objects import Pod, Service
+from kpx._core import Pod
+from kpx.endpointslices.objects import Service
 
-__all__ = ["PodIndex", "ServiceIndex", "selects"]
+__all__ = ["ServiceIndex", "selects"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -23,46 +25,6 @@ def selects(selector: Mapping[str, str] | None, labels: Mapping[str, str]) -> bo
     if selector is None:
         return False
     return all(labels.get(name) == value for name, value in selector.items())
-
-
-class PodIndex:
-    """Pods by namespace and label."""
-
-    def __init__(self, pods: Iterable[Pod] = ()) -> None:
-        """Indexes Pods; of two with one name the later one counts."""
-        self._by_namespace: dict[str, dict[str, Pod]] = defaultdict(dict)
-        self._by_label: dict[_Label, dict[str, Pod]] = defaultdict(dict)
-        for pod in pods:
-            known = self._by_namespace[pod.namespace].get(pod.name)
-            if known is not None:
-                self.remove(known)
-            self.put(pod)
-
-    def put(self, pod: Pod) -> None:
-        """Adds a Pod; one of that name must have been removed."""
-        self._by_namespace[pod.namespace][pod.name] = pod
-        for name, value in pod.labels.items():
-            self._by_label[pod.namespace, name, value][pod.name] = pod
-
-    def remove(self, pod: Pod) -> None:
-        """Removes a Pod as it was added."""
-        _discard(self._by_namespace, pod.namespace, pod.name)
-        for name, value in pod.labels.items():
-            _discard(self._by_label, (pod.namespace, name, value), pod.name)
-
-    def select(self, service: Service) -> list[Pod]:
-        """The Pods that a Service selects, in the order they came in."""
-        if service.selector is None:
-            return []
-        candidates = min(
-            (
-                self._by_label.get((service.namespace, name, value), {})
-                for name, value in service.selector.items()
-            ),
-            key=len,
-            default=self._by_namespace.get(service.namespace, {}),
-        )
-        return [pod for pod in candidates.values() if selects(service.selector, pod.labels)]
 
 
 class ServiceIndex:
@@ -89,12 +51,13 @@ class ServiceIndex:
 
     def select(self, pod: Pod) -> set[tuple[str, str]]:
         """The namespaces and names of the Services that select a Pod."""
-        found = set(self._of_everything.get(pod.namespace, {}))
-        for name, value in pod.labels.items():
-            for service in self._by_label.get((pod.namespace, name, value), {}).values():
-                if selects(service.selector, pod.labels):
+        namespace, labels = pod.namespace, pod.labels
+        found = set(self._of_everything.get(namespace, {}))
+        for name, value in labels.items():
+            for service in self._by_label.get((namespace, name, value), {}).values():
+                if selects(service.selector, labels):
                     found.add(service.name)
-        return {(pod.namespace, name) for name in found}
+        return {(namespace, name) for name in found}
 
 
 def _label(service: Service) -> _Label:

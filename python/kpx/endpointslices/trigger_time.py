@@ -7,7 +7,8 @@ then writes the time of its creation. kpx goes on from the time that the Service
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kpx.endpointslices.objects import Pod, Service
+from kpx._core import Pod
+from kpx.endpointslices.objects import Service
 
 __all__ = ["TriggerTimeTracker"]
 

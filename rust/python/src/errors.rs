@@ -27,6 +27,10 @@ pub(crate) fn decode_failed(error: &DecodeError) -> PyErr {
     DecodeFailed::new_err((error_chain(error), None::<&str>))
 }
 
+pub(crate) fn pods_unreadable(error: &kpx_pods::DecodeError) -> PyErr {
+    DecodeFailed::new_err((error_chain(error), None::<&str>))
+}
+
 pub(crate) fn explain_failed(error: &ExplainError) -> PyErr {
     ExplainFailed::new_err((error_chain(error), error.hint()))
 }

@@ -12,6 +12,7 @@ mod ipvs;
 mod kernel;
 mod leftovers;
 mod plan;
+mod pods;
 mod proxier;
 mod report;
 mod traffic;
@@ -35,6 +36,8 @@ mod _core {
     use crate::leftovers::{remove_kube_proxy_ipvs, remove_kube_proxy_rules};
     #[pymodule_export]
     use crate::plan::PyPlan;
+    #[pymodule_export]
+    use crate::pods::{PyPod, PyPodReport, PyPodStore};
     #[pymodule_export]
     use crate::proxier::PyProxier;
     #[pymodule_export]
