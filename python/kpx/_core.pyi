@@ -291,6 +291,12 @@ class Proxier:
         Raises `kpx.errors.ConfigurationInvalid`.
         """
 
+    def reconfigure(self, config: str) -> None:
+        """Takes another configuration, for the same node; `sync` carries it out.
+
+        Raises `kpx.errors.ConfigurationInvalid`; the one in use stays.
+        """
+
     def feed(self, frame: bytes) -> FeedReport:
         """Takes in one JSON document: an object, a `List`, or a page such as a `ServiceList`.
 

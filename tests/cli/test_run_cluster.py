@@ -102,10 +102,10 @@ def server(node: Node) -> Iterator[Server]:
 
 
 @contextmanager
-def agent(node: Node) -> Iterator["subprocess.Popen[str]"]:
+def agent(node: Node, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     environment = {**os.environ, "KUBECONFIG": "kubeconfig", "NODE_NAME": "node"}
     with subprocess.Popen(
-        [*node.enter, sys.executable, "-m", "kpx", "run"],
+        [*node.enter, sys.executable, "-m", "kpx", "run", *arguments],
         stderr=subprocess.DEVNULL,
         cwd=node.directory,
         env=environment,

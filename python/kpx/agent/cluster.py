@@ -37,8 +37,8 @@ class Watcher:
         status: Status,
     ) -> None:
         """Connects nowhere yet."""
-        config = {**json.loads(settings.to_core()), "started_at": time.time()}
-        self._proxier = Proxier(json.dumps(config))
+        self._started_at = time.time()
+        self._proxier = Proxier(self._config(settings))
         self._pipeline = pipeline
         self._reflectors = [
             Reflector(client, resource, self._sink(resource, health), on_change=self._changed)
@@ -58,6 +58,18 @@ class Watcher:
             (one.resource.name, lambda one=one: one.run(stop))  # type: ignore[misc]
             for one in self._reflectors
         ]
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Programs what is known of the cluster with other settings.
+
+        Raises:
+            ConfigurationInvalid: They do not make sense; those in use stay.
+        """
+        self._proxier.reconfigure(self._config(settings))
+        self._changed()
+
+    def _config(self, settings: Settings) -> str:
+        return json.dumps({**json.loads(settings.to_core()), "started_at": self._started_at})
 
     def read_again(self) -> None:
         """Does nothing: a watched cluster is always read."""

@@ -32,7 +32,8 @@ class Health:
 
     def __init__(self, timeout: float, *, clock: Callable[[], float] = time.time) -> None:
         """Healthy, and the node eligible, until told otherwise."""
-        self._timeout = timeout
+        self.timeout = timeout
+        """How many seconds a change may wait."""
         self._clock = clock
         self._lock = threading.Lock()
         self._updated: float | None = None
@@ -82,7 +83,7 @@ class Health:
             is_late = (
                 self._updated is not None
                 and self._queued is not None
-                and now - self._queued >= self._timeout
+                and now - self._queued >= self.timeout
             )
             is_healthy = not is_late and (self._is_eligible or not with_node)
             updated = now if is_healthy else (self._updated or 0.0)

@@ -61,6 +61,16 @@ class Follower:
         """Lets `run` read everything the next time it looks, changed or not."""
         self._seen = None
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Reads everything again, for other settings.
+
+        Raises:
+            ConfigurationInvalid: They do not make sense; those in use stay.
+        """
+        Proxier(settings.to_core())
+        self._settings = settings
+        self.read_again()
+
     def threads(self, stop: threading.Event) -> list[tuple[str, Callable[[], None]]]:
         """What is to run in a thread until `stop` is set."""
         return [("manifests", lambda: self.run(stop))]

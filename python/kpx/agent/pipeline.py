@@ -91,6 +91,16 @@ class Pipeline:
         with self._wake:
             self._note_change()
 
+    def pace(self, min_period: float, sync_period: float) -> None:
+        """Sets the least time between two commits and the longest between two attempts, in seconds.
+
+        It is also looked again at what is desired.
+        """
+        with self._wake:
+            self._cadence.min_period = min_period
+            self._cadence.sync_period = sync_period
+            self._note_change()
+
     def stop(self) -> None:
         """Lets `run` return after the work at hand."""
         with self._wake:

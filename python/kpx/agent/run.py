@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from kpx import inquiry, ipvs, kube_proxy
@@ -23,13 +23,15 @@ from kpx.agent.manifests import Follower
 from kpx.agent.metrics import Metrics
 from kpx.agent.omission import Omission
 from kpx.agent.pipeline import Pipeline
+from kpx.agent.reload import Configuration, ConfigurationFile
+from kpx.agent.settings import AgentSettings
 from kpx.agent.status import Status
-from kpx.config import ConntrackSettings, Settings
+from kpx.config import Settings
 from kpx.errors import KpxError
 from kpx.kube import Client, EventRecorder, load_configuration
 from kpx.sources import Cluster, Manifests, Source
 
-__all__ = ["AgentSettings", "run"]
+__all__ = ["run"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -37,25 +39,6 @@ _STOP_SECONDS = 2.0
 """How long threads may take to end."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class AgentSettings:
-    """How the agent runs; the defaults are kube-proxy's where it has such a setting."""
-
-    healthz_address: tuple[str, int] | None = ("0.0.0.0", 10256)
-    """Where /healthz and /livez are served; `None` for nowhere."""
-    metrics_address: tuple[str, int] | None = ("127.0.0.1", 10249)
-    """Where /metrics, /proxyMode and /statusz are served; `None` for nowhere."""
-    min_sync_period: float = 0.0
-    """The least seconds between two commits."""
-    sync_period: float = 30.0
-    """The most seconds between two attempts; a change may wait for twice that to be healthy."""
-    cleanup_on_exit: bool = False
-    """Whether to delete what is programmed when the agent is stopped."""
-    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
-    take_over: bool = False
-    """Whether to remove what kube-proxy left, once the node is programmed."""
 
 
 class Reader(Protocol):
@@ -67,11 +50,26 @@ class Reader(Protocol):
     def read_again(self) -> None:
         """Reads everything again soon."""
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Programs the same with other settings.
 
-def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
+        Raises:
+            ConfigurationInvalid: They do not make sense; those in use stay.
+        """
+
+
+def run(
+    settings: Settings,
+    agent: AgentSettings,
+    source: Source,
+    *,
+    file: Path | None = None,
+    read_file: Callable[[], Configuration] | None = None,
+) -> None:
     """Keeps the node as a source says until SIGTERM or SIGINT; the rules stay behind.
 
-    SIGHUP reads manifests again.
+    SIGHUP reads manifests again. If a configuration file is named, `read_file` reads it whenever it
+    changes.
 
     Raises:
         AgentRunning: Another agent programs this node.
@@ -87,7 +85,7 @@ def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
         with ExitStack() as stack:
             stack.enter_context(Lock())
             ipvs.prepare(settings)
-            _run(settings, agent, source, stack)
+            _run(settings, agent, source, stack, file, read_file)
         if agent.cleanup_on_exit:
             for thing in cleanup():
                 _log.info("deleted %s", thing)
@@ -95,7 +93,14 @@ def run(settings: Settings, agent: AgentSettings, source: Source) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitStack) -> None:
+def _run(
+    settings: Settings,
+    agent: AgentSettings,
+    source: Source,
+    stack: ExitStack,
+    file: Path | None,
+    read_file: Callable[[], Configuration] | None,
+) -> None:
     health = Health(2 * agent.sync_period)
     metrics = Metrics()
     status = Status(settings.node_name, health)
@@ -135,7 +140,17 @@ def _run(settings: Settings, agent: AgentSettings, source: Source, stack: ExitSt
             died.append(failure)
             signal.pthread_kill(main, signal.SIGTERM)
 
+    def reconfigure(wanted: Configuration) -> None:
+        changed_settings, changed_agent = wanted
+        reader.reconfigure(changed_settings)
+        health.timeout = 2 * changed_agent.sync_period
+        pipeline.pace(changed_agent.min_sync_period, changed_agent.sync_period)
+        sysctls.apply(changed_agent.conntrack)
+
     bodies = [("pipeline", pipeline.run), ("flusher", flusher.run), *reader.threads(stop)]
+    if file and read_file:
+        follower = ConfigurationFile(file, read_file, reconfigure, (settings, agent))
+        bodies.append(("configuration", lambda: follower.run(stop)))
     if agent.take_over:
         bodies.append(("take-over", lambda: _take_over(programmed)))
     if recorder:

@@ -163,6 +163,7 @@ def run(
     Without -f, --kubeconfig or --context, the cluster is the one this Pod runs in. SIGTERM
     leaves the rules in place; SIGHUP reads manifests again. One agent runs per node.
     """
+    from kpx.agent import Configuration
     from kpx.agent import run as run_agent
 
     agent.start_log()
@@ -172,8 +173,17 @@ def run(
             "standard input cannot be followed", "pass files or directories with `-f`"
         )
     source = options.source(configuration, settings.node_name)
-    agent_settings = agent.settings(configuration, conntrack, take_over=take_over)
-    run_agent(settings, agent_settings, source)
+
+    def read(configuration: ProxyConfiguration) -> Configuration:
+        made = agent.settings(configuration, conntrack, take_over=take_over)
+        return options.settings(configuration), made
+
+    run_agent(
+        *read(configuration),
+        source,
+        file=options.config,
+        read_file=lambda: read(options.proxy_configuration()),
+    )
     return ExitCode.DONE
 
 

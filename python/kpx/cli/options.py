@@ -327,6 +327,7 @@ class AgentOptions:
             ),
             sync_period=_first(self.sync_period, configuration.sync_period, default.sync_period),
             cleanup_on_exit=self.cleanup_on_exit,
+            kubeconfig=configuration.kubeconfig,
             take_over=take_over,
             conntrack=conntrack.settings(configuration),
         )

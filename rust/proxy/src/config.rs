@@ -107,6 +107,12 @@ pub enum ConfigError {
     /// The node has no name.
     #[error("the node name is empty")]
     NodeName,
+    /// It is for another node than before.
+    #[error("the node cannot become `{0}`")]
+    OtherNode(SmolStr),
+    /// It is for another backend than before.
+    #[error("the backend cannot change while the agent runs")]
+    OtherBackend,
     /// Two ranges of one family.
     #[error("`{first}` and `{second}` are two cluster CIDRs of one family; give one of each")]
     ClusterCidrs {

@@ -18,7 +18,7 @@ use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
-use crate::config::{Backend, Config, NodePortAddresses};
+use crate::config::{Backend, Config, ConfigError, NodePortAddresses};
 use crate::dataplane::{CommitFailure, Dataplane};
 use crate::decode::DecodeError;
 use crate::desired::{Desired, ServiceFrontends};
@@ -147,6 +147,27 @@ impl<D: Dataplane> Proxier<D> {
             node_changed: false,
             dataplane,
         }
+    }
+
+    /// Takes another configuration, which the next plan carries out.
+    ///
+    /// # Errors
+    ///
+    /// If it is for another node or backend: what is known of the cluster and of the kernel is for
+    /// these.
+    pub fn reconfigure(&mut self, config: Config) -> Result<(), ConfigError> {
+        if config.node_name != self.config.node_name {
+            return Err(ConfigError::OtherNode(config.node_name));
+        }
+        if config.backend != self.config.backend {
+            return Err(ConfigError::OtherBackend);
+        }
+        self.config = config;
+        self.derive_skeletons();
+        // On which addresses node ports answer bears on every Service.
+        self.node_changed = true;
+        self.compare_all();
+        Ok(())
     }
 
     /// Takes in one JSON document; see [`State::feed`].

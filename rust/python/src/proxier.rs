@@ -33,6 +33,11 @@ impl PyProxier {
         Ok(Self(Mutex::new(Proxier::new(config, Kernel::default()))))
     }
 
+    fn reconfigure(&self, py: Python<'_>, config: &str) -> PyResult<()> {
+        py.detach(|| self.lock().reconfigure(Config::from_json(config)?))
+            .map_err(|error| errors::configuration_invalid(&error))
+    }
+
     fn feed(&self, py: Python<'_>, frame: &[u8]) -> PyResult<PyFeedReport> {
         py.detach(|| self.lock().feed(frame))
             .map(PyFeedReport)

@@ -33,6 +33,8 @@ enum Step {
         is_noticed: bool,
     },
     Restart,
+    /// The configuration changes while the proxier runs.
+    Reconfigure(Value),
     /// The proxier starts anew, with counters if it had none, without if it had.
     Recount,
     /// The kernel refuses Services, and the commit after the first few goes wrong.
@@ -70,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(edits, is_noticed)| Step::Drift { edits, is_noticed }),
         1 => Just(Step::Restart),
         1 => Just(Step::Recount),
+        1 => config().prop_map(Step::Reconfigure),
         3 => refuse.prop_map(|(services, is_named, full, fault)| {
             Step::Refuse { services, is_named, full, fault }
         }),
@@ -102,6 +105,7 @@ fn take<K: Kernel>(harness: &mut Harness<K>, step: &Step) {
         } => fail(harness, *extent, *passing, *fault),
         Step::Drift { edits, is_noticed } => drift(harness, edits, *is_noticed),
         Step::Restart => restart(harness),
+        Step::Reconfigure(config) => harness.reconfigure(config),
         Step::Recount => {
             harness.sync(Extent::All);
             harness.toggle_counters();

@@ -66,6 +66,13 @@ impl<K: Kernel> Harness<K> {
         self.proxier.feed(self.model.list().as_bytes()).unwrap();
     }
 
+    /// Gives the proxier another configuration, which the next plan is to carry out.
+    pub(crate) fn reconfigure(&mut self, config: &Value) {
+        let config = Config::from_json(&config.to_string()).unwrap();
+        self.config = config.clone();
+        self.proxier.reconfigure(config).unwrap();
+    }
+
     /// Starts the proxier anew, with counters if it had none, and without them if it had. What is
     /// programmed stays but for them.
     pub(crate) fn toggle_counters(&mut self) {
