@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ class TestNode:
         assert code == 0, found
         assert {one["state"] for one in found.values()} == {"ok"}
         assert len(found) == 11
+
+    def test_ipvs_is_looked_for_where_it_is_to_be_used(self, ready: Node) -> None:
+        assert "ipvs" not in check(ready)[1]
+        result = ready.kpx("check", "--backend", "ipvs", "-o", "json")
+        found = {one["name"]: one for one in json.loads(result.stdout)["findings"]}
+        # Looking loads it where there is such a module.
+        if Path("/proc/net/ip_vs").exists():
+            assert (result.returncode, found["ipvs"]["state"]) == (0, "ok")
+        else:
+            assert (result.returncode, found["ipvs"]["state"]) == (1, "missing")
+            assert found["ipvs"]["detail"].startswith("the kernel has no IPVS")
+            assert "modprobe -a ip_vs" in found["ipvs"]["hint"]
 
     def test_text(self, node: Node) -> None:
         node.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")

@@ -2,10 +2,14 @@
 
 from kpx.check import conflicts, needs
 from kpx.check.finding import Finding, State
+from kpx.config import Backend
 
 __all__ = ["Finding", "State", "check"]
 
 
-def check() -> list[Finding]:
-    """Looks at this node, in the network namespace of the calling process."""
-    return [*needs.find(), *conflicts.find()]
+def check(backend: Backend) -> list[Finding]:
+    """Looks at this node, in the network namespace of the calling process.
+
+    What a backend needs beside nftables is looked for where it is the one to be used.
+    """
+    return [*needs.find(backend), *conflicts.find()]

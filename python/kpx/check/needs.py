@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from kpx._core import table_names
+from kpx._core import probe_ipvs, table_names
 from kpx.check.finding import Finding, State
+from kpx.config import Backend
 from kpx.errors import ObserveFailed
 
 __all__ = ["find", "kernel"]
@@ -23,11 +24,12 @@ _GLOBAL_SCOPE: Final = "00"
 """Of /proc/net/if_inet6, as `ipv6_addr_scope` tells it (`net/ipv6/addrconf.c`)."""
 
 
-def find() -> list[Finding]:
-    """Looks for everything that kpx needs."""
+def find(backend: Backend) -> list[Finding]:
+    """Looks for everything that kpx needs to program a node with a backend."""
     return [
         _net_admin(),
         _nftables(),
+        *((_ipvs(),) if backend is Backend.IPVS else ()),
         kernel(os.uname().release),
         *(_forwarding(name, sysctl) for name, sysctl in _FORWARDING.items()),
     ]
@@ -67,6 +69,14 @@ def _nftables() -> Finding:
     except ObserveFailed as failure:
         return Finding("nftables", State.MISSING, failure.message, failure.hint)
     return Finding("nftables", State.OK, f"answers over netlink; names of tables: {count}")
+
+
+def _ipvs() -> Finding:
+    try:
+        count = probe_ipvs()
+    except ObserveFailed as failure:
+        return Finding("ipvs", State.MISSING, failure.message, failure.hint)
+    return Finding("ipvs", State.OK, f"answers over netlink; virtual servers: {count}")
 
 
 def _forwarding(name: str, sysctl: str) -> Finding:

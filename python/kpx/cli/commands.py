@@ -24,7 +24,7 @@ from kpx.cli.options import (
     expanded,
     parse_listen_address,
 )
-from kpx.config import Settings
+from kpx.config import Backend, Settings
 from kpx.errors import ConfigurationInvalid, FlushFailed, KpxError
 from kpx.oneshot import prepare
 from kpx.proxy_configuration import ProxyConfiguration
@@ -364,8 +364,11 @@ def top(
     return ExitCode.DONE
 
 
-@app.command(epilog=_examples("kpx check", "kpx check -o json"))
+@app.command(epilog=_examples("kpx check", "kpx check -o json", "kpx check --backend ipvs"))
 def check(
+    backend: Annotated[
+        Backend, typer.Option(help="Which backend is to be used: IPVS needs more of the kernel.")
+    ] = Backend.NFTABLES,
     output: Annotated[
         DataOutput, typer.Option("--output", "-o", help="How to write it to stdout.")
     ] = DataOutput.TEXT,
@@ -378,7 +381,7 @@ def check(
     from kpx.check import check as find
     from kpx.cli.check import write
 
-    findings = find()
+    findings = find(backend)
     write(findings, output)
     is_bad = any(one.state in (State.MISSING, State.CONFLICT) for one in findings)
     return ExitCode.FAILED if is_bad else ExitCode.DONE
