@@ -1,16 +1,21 @@
 //! Kernels for tests: the fake and the real one alike, with commits that fail when they are told to.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 
+use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
 use kpx_netlink::Socket;
 use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
 use kpx_nftables::{Client, CommitError, Object, Ruleset, Transaction, Verb};
 use kpx_proxy::names::TABLE;
+use kpx_proxy::virtual_servers::ObservedServers;
 use kpx_proxy::{CommitFailure, Dataplane};
 use thiserror::Error;
+
+use crate::fake_node::FakeNode;
 
 /// What holds a ruleset. Anybody may write to it, not only the proxier.
 pub(crate) trait Kernel {
@@ -161,6 +166,7 @@ pub(crate) struct SharedKernel<K> {
     /// What becomes of the next commits; after them all pass.
     faults: Rc<RefCell<VecDeque<Option<Fault>>>>,
     poison: Rc<RefCell<Poison>>,
+    node: Rc<RefCell<FakeNode>>,
 }
 
 /// Owners whose elements the kernel refuses.
@@ -198,6 +204,7 @@ impl<K: Kernel> SharedKernel<K> {
             kernel: Rc::new(RefCell::new(kernel)),
             faults: Rc::default(),
             poison: Rc::default(),
+            node: Rc::default(),
         }
     }
 
@@ -215,7 +222,13 @@ impl<K: Kernel> SharedKernel<K> {
             kernel: Rc::clone(&self.kernel),
             faults: Rc::clone(&self.faults),
             poison: Rc::clone(&self.poison),
+            node: Rc::clone(&self.node),
         }
+    }
+
+    /// Its IPVS and its addresses.
+    pub(crate) fn node(&self) -> RefMut<'_, FakeNode> {
+        self.node.borrow_mut()
     }
 
     pub(crate) fn read(&self) -> Ruleset {
@@ -279,5 +292,33 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
             .borrow_mut()
             .write(transaction, Some(generation));
         written.map_err(Failure::Kernel)
+    }
+    fn observe_servers(&mut self, _needed: bool) -> Result<ObservedServers, Infallible> {
+        Ok(self.node().observe())
+    }
+
+    fn observe_destinations(
+        &mut self,
+        server: &ServiceKey,
+    ) -> Result<Vec<ObservedDestination>, Infallible> {
+        Ok(self.node().destinations(server))
+    }
+
+    fn submit(&mut self, commands: &[Command]) -> Result<Vec<Refusal>, Failure<K::Error>> {
+        Ok(self.node().submit(commands))
+    }
+
+    fn set_device(&mut self, present: bool) -> Result<(), Failure<K::Error>> {
+        self.node().device = present.then(Default::default);
+        Ok(())
+    }
+
+    fn set_addresses(
+        &mut self,
+        addresses: &[IpAddr],
+        present: bool,
+    ) -> Result<(), Failure<K::Error>> {
+        self.node().set_addresses(addresses, present);
+        Ok(())
     }
 }
