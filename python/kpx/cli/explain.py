@@ -117,6 +117,8 @@ def _frontend(frontend: Object) -> Iterator[Row]:
         yield "conflict", f"the younger Service `{loser}` wants it too and does not get it"
     if answers_on := frontend["answersOn"]:
         yield "answers on", answers_on
+    for server in frontend["virtualServers"]:
+        yield "ipvs", f"ipvsadm {server}"
     if ranges := frontend["sourceRanges"]:
         yield "source ranges", f"only {', '.join(ranges)}; packets from elsewhere are dropped"
     for path in frontend["paths"]:

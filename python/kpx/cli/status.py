@@ -49,6 +49,11 @@ def _write_counts(parsed: dict[str, Any]) -> None:
             f"table {family:<8}{table['chains']} chains, {table['rules']} rules,"
             f" {elements} elements\n"
         )
+    if servers := parsed["virtual_servers"]:
+        sys.stdout.write(
+            f"ipvs          {servers['servers']} virtual servers, {servers['destinations']}"
+            f" destinations ({servers['draining']} draining), {servers['addresses']} addresses\n"
+        )
     sys.stdout.write(f"strays        {parsed['strays']}\n")
     for name in ("inconsistent", "failures"):
         sys.stdout.write(f"{name:<14}{len(parsed[name])}\n")

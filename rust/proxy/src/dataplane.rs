@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
 use kpx_nftables::{CommitError, Ruleset, Transaction};
 
-use crate::virtual_servers::ObservedServers;
+use crate::virtual_servers::{ObservedAddresses, ObservedServers};
 
 /// Reads and writes the node's ruleset and virtual servers: the kernel, or a fake.
 ///
@@ -35,6 +35,11 @@ pub trait Dataplane {
     fn observe_servers(&mut self, needed: bool) -> Result<ObservedServers, Self::ObserveError> {
         let _ = needed;
         Ok(ObservedServers::default())
+    }
+
+    /// Reads the addresses of the node's devices alone.
+    fn observe_addresses(&mut self) -> Result<ObservedAddresses, Self::ObserveError> {
+        Ok(ObservedAddresses::default())
     }
 
     /// Reads where one virtual server sends connections, and how many there are.

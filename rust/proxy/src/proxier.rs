@@ -66,6 +66,8 @@ pub struct Proxier<D> {
     revision: u64,
     /// The revision that was programmed last.
     programmed_revision: u64,
+    /// How often it was asked whether somebody else changed IPVS.
+    audits: u32,
     /// Whether the addresses of the node's devices changed since all was derived.
     node_changed: bool,
     dataplane: D,
@@ -144,6 +146,7 @@ impl<D: Dataplane> Proxier<D> {
             compare_all: true,
             revision: 0,
             programmed_revision: 0,
+            audits: 0,
             node_changed: false,
             dataplane,
         }
@@ -252,7 +255,7 @@ impl<D: Dataplane> Proxier<D> {
         }
         if self.servers.is_none() {
             let observed = self.dataplane.observe_servers(self.ipvs.is_some())?;
-            self.note_node_addresses(&observed.node_addresses);
+            self.note_node_addresses(&observed.addresses.node);
             self.servers = Some(ProgrammedServers::adopt(observed));
             self.compare_all();
         }
@@ -307,6 +310,7 @@ impl<D: Dataplane> Proxier<D> {
             desired: &self.desired,
             skeletons: &self.skeletons,
             ipvs: self.ipvs.as_ref(),
+            node_port_addresses: &self.node_port_addresses,
             kernel: plan
                 .as_ref()
                 .map(|plan| (programmed, plan))

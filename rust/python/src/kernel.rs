@@ -11,7 +11,7 @@ use kpx_netlink::Socket;
 use kpx_netlink::socket::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
 use kpx_nftables::{Client, Ruleset, Transaction};
 use kpx_proxy::names::{DEVICE, TABLE};
-use kpx_proxy::virtual_servers::{ObservedServer, ObservedServers};
+use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServer, ObservedServers};
 use kpx_proxy::{CommitFailure, Dataplane};
 
 /// Is there if IPVS is loaded. Asking over netlink would load it.
@@ -217,20 +217,23 @@ impl Dataplane for Kernel {
                 });
             }
         }
+        observed.addresses = self.observe_addresses()?;
+        Ok(observed)
+    }
+
+    fn observe_addresses(&mut self) -> Result<ObservedAddresses, ReadError> {
         let links = self.links()?;
         let device = links.link(DEVICE)?.filter(|link| link.is_dummy);
-        if needed || device.is_some() {
-            let addresses = links.addresses()?;
-            let of_device = |found: &&LinkAddress| {
-                device
-                    .as_ref()
-                    .is_some_and(|device| device.index == found.index)
-            };
-            let (own, others): (Vec<_>, Vec<_>) = addresses.iter().partition(of_device);
-            let address = |found: &LinkAddress| found.address;
-            observed.node_addresses = others.into_iter().map(address).collect();
-            let own = own.into_iter().map(address);
-            observed.device = device.as_ref().map(|_| own.collect());
+        let index = device.as_ref().map(|device| device.index);
+        let mut observed = ObservedAddresses {
+            device: device.as_ref().map(|_| Vec::new()),
+            node: Vec::new(),
+        };
+        for found in links.addresses()? {
+            match &mut observed.device {
+                Some(own) if index == Some(found.index) => own.push(found.address),
+                _ => observed.node.push(found.address),
+            }
         }
         Ok(observed)
     }

@@ -12,13 +12,13 @@ use super::{
     Explanation, Kernel, OtherFrontend, SessionAffinity, Source, Target, reason,
 };
 use crate::desired::{Conflict, Desired, FrontendSpec, ServiceFrontends};
-use crate::frontend::{Destination, FrontendKey, family_of};
+use crate::frontend::{Destination, FrontendKey, Location, family_of};
 use crate::layout::Skeleton;
 use crate::plan::Plan;
 use crate::programmed::Programmed;
 use crate::state::{Service, State};
 use crate::topology::explain_endpoints;
-use crate::virtual_servers::IpvsNode;
+use crate::virtual_servers::{IpvsNode, VirtualServer, server_key};
 
 /// What an explanation is drawn from.
 pub(crate) struct Explainer<'a> {
@@ -30,6 +30,8 @@ pub(crate) struct Explainer<'a> {
     pub(crate) skeletons: &'a [Skeleton; 2],
     /// What is known of the node where IPVS chooses the endpoints.
     pub(crate) ipvs: Option<&'a IpvsNode>,
+    /// The addresses of each family on which node ports are virtual servers.
+    pub(crate) node_port_addresses: &'a [Vec<IpAddr>; 2],
     /// What the kernel holds and all that would make it as desired, or why it cannot be read.
     pub(crate) kernel: Result<(&'a Programmed, &'a Plan), String>,
 }
@@ -166,10 +168,26 @@ impl<'a> Explainer<'a> {
             answers_on: key
                 .is_node_port()
                 .then(|| reason::of_nodeport_addresses(&skeleton.nodeport_addresses)),
+            virtual_servers: self.virtual_servers(&key, spec),
             source_ranges: spec.source_ranges.clone(),
             paths: sources.map(|source| follower.follow(source)).collect(),
             lost_to,
         }
+    }
+
+    /// The virtual servers of a frontend, as text.
+    fn virtual_servers(&self, key: &FrontendKey, spec: &FrontendSpec) -> Vec<String> {
+        let [ipv4, ipv6] = self.node_port_addresses;
+        let addresses = match key.location {
+            Location::Address(address) => vec![address],
+            Location::NodePort(Family::Ipv4) => ipv4.clone(),
+            Location::NodePort(Family::Ipv6) => ipv6.clone(),
+        };
+        let servers = addresses.into_iter().filter_map(|address| {
+            let key = server_key(address, key.protocol, key.port);
+            VirtualServer::wanted(key, spec)
+        });
+        servers.map(|server| server.service.to_string()).collect()
     }
 
     fn explain_kernel(&self, keys: Vec<FrontendKey>, ports: &[ExplainedPort]) -> Kernel {

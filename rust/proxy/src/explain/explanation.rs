@@ -105,6 +105,9 @@ pub struct ExplainedFrontend {
     pub refused_to: Vec<NamespacedName>,
     /// For a node port, on which addresses of the node it answers, as a phrase.
     pub answers_on: Option<String>,
+    /// The virtual servers of IPVS that choose the endpoint, in the words of `ipvsadm`; empty if nftables
+    /// does, or there is no endpoint.
+    pub virtual_servers: Vec<String>,
     /// The only sources allowed; `None` for all.
     pub source_ranges: Option<Vec<IpNet>>,
     /// What happens to packets from each source; empty if the frontend is lost.

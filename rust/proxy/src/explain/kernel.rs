@@ -10,6 +10,7 @@ use crate::hash::HashSet;
 use crate::layout::{Balancer, Member, frontend_key};
 use crate::plan::{DefinitionChange, Plan};
 use crate::programmed::FrontendElements;
+use crate::virtual_servers::frontends_of_server;
 
 /// What the kernel holds, compared with what is desired for a target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,9 +75,22 @@ impl Concern {
             let family = set.table.family.keyword();
             format!("- element of {} {family} that kpx did not write", set.name)
         });
+        let servers = plan.virtual_servers.servers.iter();
+        let servers = servers.filter(|change| {
+            let mut frontends = frontends_of_server(&change.key);
+            frontends.any(|key| self.frontends.contains(&key))
+        });
+        let servers = servers.map(ToString::to_string);
+        let addresses = plan.virtual_servers.addresses.iter();
+        let addresses = addresses.filter(|change| {
+            let location = Location::Address(change.address);
+            self.frontends.iter().any(|key| key.location == location)
+        });
+        let addresses = addresses.map(ToString::to_string);
         let definitions = self.definitions(plan).into_iter();
         let definitions = definitions.map(|change| format!("{} {change}", change.action()));
         let shared = definitions.chain(members).chain(strays);
+        let shared = shared.chain(servers).chain(addresses);
         let shared = shared.map(|change| Difference {
             change,
             programmed: None,

@@ -12,7 +12,7 @@ use super::{Action, DefinitionChange, FrontendChange, Plan};
 use crate::layout::Member;
 use crate::names::DEVICE;
 use crate::programmed::{EndpointSlots, FrontendElements};
-use crate::virtual_servers::{ServerChange, VirtualServer, VirtualServerPlan};
+use crate::virtual_servers::{AddressChange, ServerChange, VirtualServer, VirtualServerPlan};
 
 /// How many endpoints a line names; of more it says how many.
 const ENDPOINTS_NAMED: usize = 8;
@@ -79,13 +79,13 @@ impl Plan {
         }
         let sign = |present: bool| if present { Action::Add } else { Action::Delete };
         if device.is_some() || !addresses.is_empty() {
-            writeln!(formatter, "device {DEVICE}")?;
+            writeln!(formatter, "addresses of virtual servers")?;
         }
         if let Some(present) = device {
-            writeln!(formatter, "  {} the device", sign(*present))?;
+            writeln!(formatter, "  {} device {DEVICE}", sign(*present))?;
         }
         for change in addresses {
-            writeln!(formatter, "  {} {}", sign(change.present), change.address)?;
+            writeln!(formatter, "  {change}")?;
         }
         Ok(())
     }
@@ -221,6 +221,17 @@ impl Display for FrontendChange {
                 Ok(())
             }
         }
+    }
+}
+
+impl Display for AddressChange {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let sign = if self.present {
+            Action::Add
+        } else {
+            Action::Delete
+        };
+        write!(formatter, "{sign} {DEVICE} {}", self.address)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Carries out the changes of a plan to virtual servers, and drains destinations.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use kpx_ipvs::{DestinationKey, ServiceKey};
@@ -8,15 +9,18 @@ use smol_str::{SmolStr, format_smolstr};
 
 use super::{ApplyError, Proxier};
 use crate::dataplane::Dataplane;
-use crate::frontend::{FrontendKey, Location, family_of};
 use crate::plan::Plan;
 use crate::rejection::Rejection;
-use crate::virtual_servers::{Commands, VirtualServerPlan, read_server_key};
+use crate::virtual_servers::{Commands, ProgrammedServers, VirtualServerPlan, frontends_of_server};
 use crate::{NamespacedName, error_chain};
 
 /// For how long, in seconds, a destination that takes nothing new keeps the connections it has.
 /// IPVS itself forgets a TCP connection that is silent for 15 minutes.
 const DRAIN_SECONDS: f64 = 900.0;
+
+/// How many times it is asked whether somebody else changed IPVS for each time all of it is read: with
+/// 10,000 virtual servers that takes a few tenths of a second.
+const AUDITS_PER_LISTING: u32 = 60;
 
 /// Why a virtual server is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,6 +228,24 @@ impl<D: Dataplane> Proxier<D> {
         keys.into_iter().filter_map(rejection).collect()
     }
 
+    /// Whether somebody else changed the node's addresses, or virtual servers if it is time to look.
+    pub(super) fn servers_drifted(&mut self) -> Result<bool, D::ObserveError> {
+        let (Some(node), Some(known)) = (&self.ipvs, &self.servers) else {
+            return Ok(false);
+        };
+        self.audits = self.audits.wrapping_add(1);
+        if self.audits.is_multiple_of(AUDITS_PER_LISTING) {
+            let observed = self.dataplane.observe_servers(true)?;
+            let found = ProgrammedServers::adopt(observed);
+            if known.has_other_servers(&found) {
+                return Ok(true);
+            }
+        }
+        let observed = self.dataplane.observe_addresses()?;
+        let addresses: BTreeSet<IpAddr> = observed.node.iter().copied().collect();
+        Ok(node.addresses != addresses || known.has_other_addresses(&observed))
+    }
+
     /// Notes the addresses of the node's devices. If they are others than before, all that follows from
     /// them is derived anew.
     pub(super) fn note_node_addresses(&mut self, addresses: &[IpAddr]) {
@@ -250,20 +272,4 @@ impl<D: Dataplane> Proxier<D> {
             self.compare_all();
         }
     }
-}
-
-/// The frontends that may be behind a virtual server.
-pub(super) fn frontends_of_server(key: &ServiceKey) -> impl Iterator<Item = FrontendKey> {
-    let parts = read_server_key(key).into_iter();
-    parts.flat_map(|(address, protocol, port)| {
-        let locations = [
-            Location::Address(address),
-            Location::NodePort(family_of(address)),
-        ];
-        locations.map(|location| FrontendKey {
-            location,
-            protocol,
-            port,
-        })
-    })
 }

@@ -11,6 +11,7 @@ use crate::hash::HashSet;
 use crate::layout::{Balancer, SetTable};
 use crate::names::TABLE;
 use crate::programmed::{FrontendElements, Programmed};
+use crate::virtual_servers::ProgrammedServers;
 
 /// What the kernel holds, in numbers. It can be told without knowing what is desired: whose a
 /// frontend is stands in the comments.
@@ -26,6 +27,8 @@ pub struct Status {
     pub endpoints: usize,
     /// The tables of kpx that exist, by family.
     pub tables: BTreeMap<&'static str, TableStatus>,
+    /// What IPVS holds, if kpx has made anything there.
+    pub virtual_servers: Option<ServerStatus>,
     /// Elements that kpx never writes.
     pub strays: usize,
     /// Frontends that do not hold together, such as a chain over three endpoints where there are
@@ -33,6 +36,21 @@ pub struct Status {
     pub inconsistent: Vec<String>,
     /// The Services that are not programmed as they should be, as `namespace/name: reason`.
     pub failures: Vec<String>,
+}
+
+/// What IPVS holds, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServerStatus {
+    /// How many virtual servers kpx made.
+    pub servers: usize,
+    /// How many destinations they have.
+    pub destinations: usize,
+    /// How many of these take nothing new, and wait for their connections to end.
+    pub draining: usize,
+    /// How many addresses the device of virtual servers has.
+    pub addresses: usize,
+    /// How many virtual servers others made.
+    pub foreign: usize,
 }
 
 /// What one table holds, in numbers.
@@ -51,6 +69,8 @@ impl<D: Dataplane> Proxier<D> {
     pub fn status(&mut self) -> Result<Status, D::ObserveError> {
         let ruleset = self.dataplane.observe()?;
         let mut status = Status::of(ruleset, &self.sets);
+        let servers = ProgrammedServers::adopt(self.dataplane.observe_servers(false)?);
+        status.count_servers(&servers);
         let failures = self.failed.iter();
         status.failures = failures
             .map(|(service, reason)| format!("{service}: {reason}"))
@@ -64,6 +84,21 @@ impl Status {
     /// The status as a JSON object with the names of the fields.
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
+    }
+
+    fn count_servers(&mut self, programmed: &ProgrammedServers) {
+        if programmed.servers.is_empty() && !programmed.has_device {
+            return;
+        }
+        let servers = programmed.servers.values();
+        let destinations = servers.flat_map(|server| &server.destinations);
+        self.virtual_servers = Some(ServerStatus {
+            servers: programmed.servers.len(),
+            destinations: destinations.clone().count(),
+            draining: destinations.filter(|(_, weight)| **weight == 0).count(),
+            addresses: programmed.addresses.len(),
+            foreign: programmed.foreign.len(),
+        });
     }
 
     /// Counts what a ruleset holds.
@@ -114,6 +149,7 @@ impl Status {
             frontends: programmed.frontends.len(),
             endpoints: endpoints.len(),
             tables,
+            virtual_servers: None,
             strays: programmed.strays.len(),
             inconsistent,
             failures: Vec::new(),

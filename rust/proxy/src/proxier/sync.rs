@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
-use super::servers::frontends_of_server;
 use super::{ApplyError, Proxier, RefusalKind, ServerRefusal, SyncReport};
 use crate::dataplane::{CommitFailure, Dataplane};
 use crate::hash::HashSet;
 use crate::plan::Plan;
-use crate::virtual_servers::ServerChange;
+use crate::virtual_servers::{ServerChange, frontends_of_server};
 use crate::{NamespacedName, error_chain};
 
 /// How often a pass begins anew because somebody else has changed the ruleset meanwhile.
@@ -76,10 +75,16 @@ where
 
     /// Whether somebody else changed the ruleset since it was last read or written: any table of
     /// any program. Costs one message; what changed shows only when all is compared.
+    ///
+    /// With the backend IPVS also whether the node's addresses changed, and, every so many times it is
+    /// asked, virtual servers: IPVS has no generation, so that all of it has to be read.
     pub fn drifted(&mut self) -> Result<bool, D::ObserveError> {
         let generation = self.dataplane.generation()?;
         let known = self.programmed.as_ref();
-        Ok(known.is_some_and(|programmed| programmed.generation != generation))
+        if known.is_some_and(|programmed| programmed.generation != generation) {
+            return Ok(true);
+        }
+        self.servers_drifted()
     }
 
     /// Makes the kernel hold what is desired. With `full`, reads the kernel and compares all.

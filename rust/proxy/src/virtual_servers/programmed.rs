@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use kpx_ipvs::{DestinationKey, ServiceKey};
 
-use super::{ObservedServers, VirtualServer};
+use super::{ObservedAddresses, ObservedServers, VirtualServer};
 use crate::hash::{HashMap, HashSet};
 
 /// What the kernel holds of virtual servers.
@@ -30,16 +30,9 @@ impl ProgrammedServers {
     /// Takes over what the kernel says. A destination of weight 0 is one that is being drained, whoever
     /// began it.
     pub fn adopt(observed: ObservedServers) -> Self {
-        let is_link_local = |address: &IpAddr| match address {
-            IpAddr::V4(_) => false,
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-        };
-        // The kernel itself gives every device an address for its link.
-        let is_not_kernels_own = |address: &IpAddr| !is_link_local(address);
-        let addresses = observed.device.iter().flatten().copied();
         let mut programmed = Self {
-            has_device: observed.device.is_some(),
-            addresses: addresses.filter(is_not_kernels_own).collect(),
+            has_device: observed.addresses.device.is_some(),
+            addresses: observed.addresses.given().collect(),
             ..Self::default()
         };
         for found in observed.servers {
@@ -63,6 +56,17 @@ impl ProgrammedServers {
             programmed.finished.extend(idle);
         }
         programmed
+    }
+
+    /// Whether the device of virtual servers has other addresses than noted.
+    pub(crate) fn has_other_addresses(&self, observed: &ObservedAddresses) -> bool {
+        let found: HashSet<IpAddr> = observed.given().collect();
+        self.has_device != observed.device.is_some() || self.addresses != found
+    }
+
+    /// Whether other virtual servers are noted here than there.
+    pub(crate) fn has_other_servers(&self, other: &Self) -> bool {
+        self.servers != other.servers || self.foreign != other.foreign
     }
 
     /// Notes that a virtual server is as given, or is gone.

@@ -7,7 +7,7 @@ use kpx_ipvs::{DestinationKey, Persistence, Protocol as IpvsProtocol, Service, S
 
 use crate::Protocol;
 use crate::desired::FrontendSpec;
-use crate::frontend::Destination;
+use crate::frontend::{Destination, FrontendKey, Location, family_of};
 
 /// A virtual server and where it sends connections: the same form for what is desired, what is
 /// planned and what the kernel holds.
@@ -100,4 +100,20 @@ pub(crate) fn drains(key: &ServiceKey) -> bool {
             ..
         }
     )
+}
+
+/// The frontends that may be behind a virtual server.
+pub(crate) fn frontends_of_server(key: &ServiceKey) -> impl Iterator<Item = FrontendKey> {
+    let parts = read_server_key(key).into_iter();
+    parts.flat_map(|(address, protocol, port)| {
+        let locations = [
+            Location::Address(address),
+            Location::NodePort(family_of(address)),
+        ];
+        locations.map(|location| FrontendKey {
+            location,
+            protocol,
+            port,
+        })
+    })
 }

@@ -11,7 +11,7 @@ use kpx_netlink::Socket;
 use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
 use kpx_nftables::{Client, CommitError, Object, Ruleset, Transaction, Verb};
 use kpx_proxy::names::TABLE;
-use kpx_proxy::virtual_servers::ObservedServers;
+use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServers};
 use kpx_proxy::{CommitFailure, Dataplane};
 use thiserror::Error;
 
@@ -295,6 +295,10 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
     }
     fn observe_servers(&mut self, _needed: bool) -> Result<ObservedServers, Infallible> {
         Ok(self.node().observe())
+    }
+
+    fn observe_addresses(&mut self) -> Result<ObservedAddresses, Infallible> {
+        Ok(self.node().observe_addresses())
     }
 
     fn observe_destinations(

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use kpx_ipvs::{
     Client, Command, DestinationKey, FakeKernel, ObservedDestination, Refusal, ServiceKey,
 };
-use kpx_proxy::virtual_servers::{ObservedServer, ObservedServers};
+use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServer, ObservedServers};
 
 /// A node's IPVS and its addresses.
 #[derive(Debug)]
@@ -60,11 +60,15 @@ impl FakeNode {
         self.lists += 1;
         ObservedServers {
             servers,
-            device: self
-                .device
-                .as_ref()
-                .map(|addresses| addresses.iter().copied().collect()),
-            node_addresses: self.addresses.iter().copied().collect(),
+            addresses: self.observe_addresses(),
+        }
+    }
+
+    pub(crate) fn observe_addresses(&self) -> ObservedAddresses {
+        let device = self.device.as_ref();
+        ObservedAddresses {
+            device: device.map(|addresses| addresses.iter().copied().collect()),
+            node: self.addresses.iter().copied().collect(),
         }
     }
 

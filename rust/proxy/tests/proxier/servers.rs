@@ -518,6 +518,28 @@ fn what_is_drained_goes_when_it_is_idle_or_has_had_its_time() {
 }
 
 #[test]
+fn what_others_change_is_noticed() {
+    let mut world = world_of(2);
+    assert!(!world.proxier.drifted().unwrap());
+    let vip: IpAddr = [10, 96, 1, 0].into();
+    world.kernel.node().set_addresses(&[vip], false);
+    assert!(world.proxier.drifted().unwrap());
+    world.sync(true);
+    assert!(!world.proxier.drifted().unwrap());
+    world.kernel.node().addresses.insert([192, 0, 2, 7].into());
+    assert!(world.proxier.drifted().unwrap());
+    world.sync(true);
+    world.kernel.node().ipvs().services.remove(&first());
+    let noticed = (0..100).position(|_| world.proxier.drifted().unwrap());
+    assert!(
+        noticed.is_some(),
+        "virtual servers are looked at now and then"
+    );
+    world.sync(true);
+    assert!((0..100).all(|_| !world.proxier.drifted().unwrap()));
+}
+
+#[test]
 fn schedulers_and_weights_are_those_of_the_service() {
     let mut world = world_of(1);
     let scheduler = |world: &World| world.servers()[&first()].0.scheduler.to_string();
