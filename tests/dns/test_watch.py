@@ -23,8 +23,10 @@ from dns_cluster import SQL, endpoint, manifest, slice_of
 from dns_peers import free_port, wait_for
 from fakes.apiserver import ENDPOINT_SLICES, SERVICES, ApiServer, Fault
 from kpx._core import DnsServer, DnsStore
+from kpx.dns.manifest_watch import ManifestWatcher
 from kpx.dns.watch import Omissions, Watcher
 from kpx.kube import Client
+from kpx.sources import Manifests
 
 DB = "db.shop.svc.cluster.local"
 SERVICE: dict[str, Any] = {
@@ -128,6 +130,49 @@ def test_what_is_left_out_is_told_once(
     told = [record.getMessage() for record in caplog.records if "rejected" in record.getMessage()]
     assert told == [
         "rejected: Service `shop/literal`: spec.externalName: `192.0.2.1` is not a domain name"
+    ]
+
+
+def test_manifests_that_cannot_be_read_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(manifest())
+    config = json.dumps({"zone": "cluster.local", "ttl": 5})
+    store = DnsStore(config)
+    Manifests([str(path)]).load(store)
+    store.complete()
+    changes: list[None] = []
+
+    def rcode(name: str) -> str:
+        return str(json.loads(store.query(f"{name}.shop.svc.cluster.local", "A"))["rcode"])
+
+    def replace(text: str) -> None:
+        fresh = path.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(path)
+
+    with ManifestWatcher(
+        store, lambda: DnsStore(config), [str(path)], lambda: changes.append(None)
+    ) as watcher:
+        replace("{broken")
+        wait_for(lambda: watcher.failures == 1)
+        assert (rcode("web"), rcode("new"), changes) == ("NOERROR", "NXDOMAIN", [])
+        service = {**SERVICE, "metadata": {"name": "new", "namespace": "shop"}}
+        service["spec"] = {"clusterIP": "10.96.0.9", "ports": [{"port": 80}]}
+        replace(json.dumps(service))
+        wait_for(lambda: rcode("new") == "NOERROR" and bool(changes))
+        assert rcode("web") == "NXDOMAIN", "what is no longer there is gone"
+
+
+def test_query_command_says_who_is_asked_upstream(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(manifest())
+    command = [sys.executable, "-m", "kpx", "dns", "query", "away.shop.svc.cluster.local"]
+    command += ["-f", str(tmp_path / "manifest.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.stdout.splitlines() == [
+        "NOERROR",
+        "answer     away.shop.svc.cluster.local. 5 CNAME www.example.org.",
+        "upstream   www.example.org. A",
+        "service    shop/away",
     ]
 
 

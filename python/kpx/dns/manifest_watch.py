@@ -45,6 +45,8 @@ class ManifestWatcher(AbstractContextManager["ManifestWatcher"]):
         self._on_change = on_change
         self._stop = threading.Event()
         self._seen = signature(paths)
+        self.failures = 0
+        """How often manifests that had changed could not be read."""
         self._thread = threading.Thread(target=self._run, name="manifests", daemon=True)
 
     def __enter__(self) -> "ManifestWatcher":
@@ -67,6 +69,7 @@ class ManifestWatcher(AbstractContextManager["ManifestWatcher"]):
             try:
                 loaded = self._read()
             except KpxError as failure:
+                self.failures += 1
                 _log.error("%s; what was read before stays", failure)
                 continue
             rejected: list[Rejection | Rejected] = [*loaded.rejected, *self._store.rejections()]
