@@ -111,7 +111,9 @@ impl Forwarder {
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.stop.take();
-        if let Some(thread) = self.thread.take() {
+        // The last question that waits for a reply may be what drops it, in that thread itself.
+        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|thread| !is_own(thread)) {
             // A thread that panicked has nothing more to say.
             let _ = thread.join();
         }
