@@ -624,6 +624,43 @@ fn a_virtual_server_of_somebody_else_is_named_and_left_alone() {
     );
 }
 
+#[test]
+fn an_address_of_a_service_comes_before_a_node_port() {
+    let mut world = world_of(0);
+    let ports =
+        |port: u16, node_port: u16| json!([{"name": "http", "port": port, "nodePort": node_port}]);
+    let node_port =
+        json!({"type": "NodePort", "clusterIP": "10.96.1.0", "ports": ports(80, 30080)});
+    let address = json!({"clusterIP": "10.96.1.1", "externalIPs": ["192.0.2.1"],
+                         "ports": ports(30080, 0)});
+    let services = [
+        manifest::service("s0", &node_port, &[]),
+        manifest::service("s1", &address, &[]),
+    ];
+    let endpoint_of = |world: &World| {
+        let key = key([192, 0, 2, 1], IpvsProtocol::Tcp, 30080);
+        let servers = world.servers();
+        let weights = servers[&key].1.iter();
+        let serving = weights.filter(|(_, weight)| **weight > 0);
+        serving.map(|(key, _)| key.address).collect::<Vec<_>>()
+    };
+    for (index, service) in (0..).zip(&services) {
+        world
+            .proxier
+            .feed_event(&manifest::modified(service))
+            .unwrap();
+        set_endpoints(&mut world, index, &[7]);
+    }
+    world.sync(false);
+    assert_eq!(endpoint_of(&world), [IpAddr::from([10, 244, 1, 7])]);
+    world
+        .proxier
+        .feed_event(&manifest::deleted(&services[1]))
+        .unwrap();
+    world.sync(false);
+    assert_eq!(endpoint_of(&world), [IpAddr::from([10, 244, 0, 7])]);
+}
+
 impl World {
     /// Starts the proxier anew, which learns what `tell` tells it.
     fn restart_with(&mut self, tell: impl Fn(&mut Self)) {
