@@ -17,7 +17,7 @@ from ..list_watch import ListWatch
 from .peer import Peer, resident_peak
 
 _METRICS = "http://127.0.0.1:10249/metrics"
-_SYNCED = b"kubeproxy_sync_proxy_rules_last_timestamp_seconds "
+_SYNCED = b"kubeproxy_sync_proxy_rules_last_timestamp_seconds{"
 PATIENCE_SECONDS = 600
 """More than any bound: whoever runs the session ends it before."""
 

@@ -22,6 +22,7 @@ __all__ = [
     "StaleFlows",
     "SyncFailure",
     "SyncReport",
+    "Tally",
     "TrafficMeter",
     "__version__",
     "chain_names",
@@ -256,6 +257,34 @@ class StaleFlows:
         """
 
 @final
+class Tally:
+    """What changed, what waits and what is not served on this node, in numbers."""
+
+    @property
+    def pending_services(self) -> int:
+        """How many Services changed and are not planned yet."""
+
+    @property
+    def pending_slices(self) -> dict[str, int]:
+        """How many EndpointSlices changed and are not planned yet, by `IPv4` and `IPv6`."""
+
+    @property
+    def service_changes(self) -> int:
+        """How many changes of Services there were so far."""
+
+    @property
+    def slice_changes(self) -> dict[str, int]:
+        """How many changes of EndpointSlices there were so far, by `IPv4` and `IPv6`."""
+
+    @property
+    def no_local_endpoints(self) -> dict[tuple[str, str], int]:
+        """How many ports of Services drop connections because a policy is `Local`.
+
+        There are endpoints, but none on this node. By family, `IPv4` or `IPv6`, and policy,
+        `internal` or `external`.
+        """
+
+@final
 class TrafficMeter:
     """Reads how many connections Services and endpoints got, from elements with counters."""
 
@@ -383,6 +412,9 @@ class Proxier:
 
     def health_checks(self) -> list[HealthCheck]:
         """The Services with a `healthCheckNodePort`, by namespace and name."""
+
+    def tally(self) -> Tally:
+        """What changed, what waits and what is not served here, in numbers."""
 
     def status(self) -> str:
         """Reads the kernel and tells what it holds in numbers, as a JSON object.

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
+from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport, Tally
 from kpx.agent.cadence import Cadence
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
@@ -33,6 +33,15 @@ class Failure:
 
 
 @dataclass
+class Counts:
+    pending_services: int = 0
+    pending_slices: dict[str, int] = field(default_factory=lambda: {"IPv4": 0, "IPv6": 0})
+    service_changes: int = 0
+    slice_changes: dict[str, int] = field(default_factory=lambda: {"IPv4": 0, "IPv6": 0})
+    no_local_endpoints: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass
 class Core:
     calls: list[str] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -40,6 +49,7 @@ class Core:
     drift: bool = False
     drained: int = 0
     error: CommitFailed | None = None
+    counts: "Counts" = field(default_factory=lambda: Counts())
 
     def sync(self, *, full: bool = False) -> SyncReport:
         self.calls.append("full" if full else "changes")
@@ -65,6 +75,9 @@ class Core:
     def rejections(self) -> list[Rejection]:
         return []
 
+    def tally(self) -> Tally:
+        return cast(Tally, self.counts)
+
     def take_stale_flows(self) -> StaleFlows:
         return cast(StaleFlows, [])
 
@@ -77,11 +90,12 @@ class Rig:
         self.now = 100.0
         self.health = Health(60, clock=lambda: self.now)
         self.status = Status("node", self.health, clock=lambda: self.now)
+        self.metrics = Metrics()
         self.told: list[Omission] = []
         self.pipeline = Pipeline(
             Cadence(),
             self.health,
-            Metrics(),
+            self.metrics,
             self.status,
             on_omissions=self.told.extend,
             clock=lambda: self.now,

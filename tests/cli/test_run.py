@@ -175,8 +175,12 @@ def test_health_metrics_and_mode(node: Node) -> None:
         }
         assert fetch(node, "http://127.0.0.1:10249/proxyMode") == "nftables\n"
         eventually(lambda: metric(node, "kpx_endpoints") == 2, "metrics tell of the endpoints")
-        assert metric(node, "kubeproxy_sync_proxy_rules_last_timestamp_seconds") > 0
-        assert metric(node, "kubeproxy_sync_proxy_rules_duration_seconds_count") > 0
+        assert (
+            metric(node, 'kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"}') > 0
+        )
+        assert (
+            metric(node, 'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"}') > 0
+        )
         assert metric(node, "kpx_operations_total") > 0
 
 

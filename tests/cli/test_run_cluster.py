@@ -241,13 +241,13 @@ def test_no_change_costs_no_operation(node: Node, server: Server) -> None:
         eventually(has(node, "10.0.0.1"), "the cluster is programmed")
         eventually(lambda: metric(node, "kpx_operations_total") > 0, "metrics tell of it")
         before = metric(node, "kpx_operations_total")
-        syncs = metric(node, "kubeproxy_sync_partial_proxy_rules_duration_seconds_count")
+        partial = 'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"}'
+        syncs = metric(node, partial)
         annotated = slice_of("10.0.0.1", "10.0.0.2")
         annotated["metadata"]["annotations"] = {"a": "b" * 1_000_000}
         server.send(ENDPOINT_SLICES, "MODIFIED", annotated)
         server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.1", "10.0.0.3"))
         eventually(has(node, "10.0.0.3"), "the change behind it is programmed")
-        partial = "kubeproxy_sync_partial_proxy_rules_duration_seconds_count"
         eventually(lambda: metric(node, partial) > syncs, "metrics tell of it")
         assert metric(node, partial) == syncs + 1
         assert metric(node, "kpx_operations_total") > before

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport
+from kpx._core import HealthCheck, Rejection, StaleFlows, SyncReport, Tally
 from kpx.agent.cadence import Cadence, Work
 from kpx.agent.health import Health
 from kpx.agent.metrics import Metrics
@@ -42,6 +42,9 @@ class Core(Protocol):
 
     def rejections(self) -> Sequence[Rejection]:
         """What is left out."""
+
+    def tally(self) -> Tally:
+        """What changed, what waits and what is not served here."""
 
     def health_checks(self) -> Sequence[HealthCheck]:
         """What load balancers ask this node."""
@@ -82,6 +85,7 @@ class Pipeline:
 
     def provide(self, core: Core) -> None:
         """Gives what has been read as a whole; from now on it is what the kernel shall hold."""
+        self._metrics.provide(core.tally)
         with self._wake:
             self._core, self._is_new = core, True
             self._note_change()
@@ -187,6 +191,7 @@ class Pipeline:
     def _note_change(self) -> None:
         self._cadence.changed(self._clock())
         self._health.queued()
+        self._metrics.queued()
         self._wake.notify()
 
     def _fail(self, failure: KpxError) -> None:

@@ -33,7 +33,7 @@ pub use name::NamespacedName;
 pub use plan::Plan;
 pub use protocol::Protocol;
 pub use proxier::{
-    ApplyError, HealthCheck, Proxier, RefusalKind, ServerRefusal, Status, SyncError, SyncFailure,
-    SyncReport,
+    ApplyError, HealthCheck, NoLocalEndpoints, Proxier, RefusalKind, ServerRefusal, Status,
+    SyncError, SyncFailure, SyncReport, Tally,
 };
 pub use rejection::Rejection;

@@ -5,11 +5,13 @@ mod health;
 mod servers;
 mod status;
 mod sync;
+mod tally;
 
 pub use health::HealthCheck;
 pub use servers::{RefusalKind, ServerRefusal};
 pub use status::Status;
 pub use sync::{SyncError, SyncFailure};
+pub use tally::{NoLocalEndpoints, Tally};
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

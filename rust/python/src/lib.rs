@@ -43,6 +43,7 @@ mod _core {
     #[pymodule_export]
     use crate::report::{
         PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncFailure, PySyncReport,
+        PyTally,
     };
     #[pymodule_export]
     use crate::traffic::PyTrafficMeter;

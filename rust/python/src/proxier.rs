@@ -12,7 +12,9 @@ use crate::errors;
 use crate::flows::PyStaleFlows;
 use crate::kernel::Kernel;
 use crate::plan::PyPlan;
-use crate::report::{PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncReport};
+use crate::report::{
+    PyEventReport, PyFeedReport, PyHealthCheck, PyRejection, PySyncReport, PyTally,
+};
 
 /// Keeps the desired state of one node, and makes the kernel equal to it.
 #[pyclass(frozen, module = "kpx._core", name = "Proxier")]
@@ -134,6 +136,10 @@ impl PyProxier {
     fn health_checks(&self, py: Python<'_>) -> Vec<PyHealthCheck> {
         let checks = py.detach(|| self.lock().health_checks());
         checks.into_iter().map(PyHealthCheck).collect()
+    }
+
+    fn tally(&self, py: Python<'_>) -> PyTally {
+        PyTally(py.detach(|| self.lock().tally()))
     }
 
     fn status(&self, py: Python<'_>) -> PyResult<String> {

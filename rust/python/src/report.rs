@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kpx_proxy::state::{EventReport, FeedReport, WatchEvent};
-use kpx_proxy::{HealthCheck, Rejection, SyncFailure, SyncReport};
+use kpx_proxy::{HealthCheck, Rejection, SyncFailure, SyncReport, Tally};
 use pyo3::prelude::*;
 
 /// What one frame held.
@@ -247,5 +247,53 @@ impl PyHealthCheck {
     #[getter]
     fn local_endpoints(&self) -> usize {
         self.0.local_endpoints
+    }
+}
+
+/// The names of `Family::ALL`, as Kubernetes has them.
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+
+/// What changed, what waits and what is not served here, in numbers.
+#[pyclass(frozen, module = "kpx._core", name = "Tally")]
+pub(crate) struct PyTally(pub(crate) Tally);
+
+#[pymethods]
+impl PyTally {
+    #[getter]
+    fn pending_services(&self) -> usize {
+        self.0.changes.pending_services
+    }
+
+    #[getter]
+    fn pending_slices(&self) -> BTreeMap<&'static str, usize> {
+        FAMILIES
+            .into_iter()
+            .zip(self.0.changes.pending_slices)
+            .collect()
+    }
+
+    #[getter]
+    fn service_changes(&self) -> u64 {
+        self.0.changes.service_changes
+    }
+
+    #[getter]
+    fn slice_changes(&self) -> BTreeMap<&'static str, u64> {
+        FAMILIES
+            .into_iter()
+            .zip(self.0.changes.slice_changes)
+            .collect()
+    }
+
+    #[getter]
+    fn no_local_endpoints(&self) -> BTreeMap<(&'static str, &'static str), usize> {
+        let counts = FAMILIES.into_iter().zip(self.0.no_local_endpoints);
+        let by_policy = counts.flat_map(|(family, counts)| {
+            [
+                ((family, "internal"), counts.internal),
+                ((family, "external"), counts.external),
+            ]
+        });
+        by_policy.collect()
     }
 }

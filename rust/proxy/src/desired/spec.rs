@@ -66,6 +66,20 @@ impl FrontendSpec {
         }
     }
 
+    /// What happens to connections that no endpoint takes; `None` if all are taken.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let is_served = match &self.route {
+            Route::Cluster(endpoints) | Route::External(endpoints) => !endpoints.is_empty(),
+            Route::ExternalLocal { local, .. } => !local.is_empty(),
+        };
+        let refusal = if self.any {
+            Refusal::Drop
+        } else {
+            Refusal::Reject
+        };
+        (!is_served).then_some(refusal)
+    }
+
     /// What the maps should hold, keeping endpoints in the slots they have.
     pub fn settle(&self, key: &FrontendKey, before: Option<&FrontendElements>) -> FrontendElements {
         let node_port = key.is_node_port();
@@ -93,11 +107,7 @@ impl FrontendSpec {
                 endpoints
             }
         };
-        let refusal = if self.any {
-            Refusal::Drop
-        } else {
-            Refusal::Reject
-        };
+        elements.refusal = self.refusal();
         match &self.route {
             Route::Cluster(endpoints) => {
                 elements.endpoints = slots.settle(none_of(endpoints), sticky);
@@ -126,11 +136,7 @@ impl FrontendSpec {
                 // the others. All else falls through to the refusal.
                 let used = !cluster.is_empty() || !local.is_empty();
                 elements.dispatch = used.then(|| self.balancer_of(role, local));
-                elements.refusal = local.is_empty().then_some(refusal);
             }
-        }
-        if elements.dispatch.is_none() {
-            elements.refusal = Some(refusal);
         }
         elements
     }

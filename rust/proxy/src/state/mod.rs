@@ -12,7 +12,7 @@ mod tracker;
 mod trigger_times;
 mod weights;
 
-pub use changes::Changes;
+pub use changes::{ChangeTally, Changes};
 pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};
 pub use node::Node;
 pub use report::{EventReport, FeedReport, WatchEvent};

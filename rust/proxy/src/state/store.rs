@@ -9,7 +9,10 @@ use super::rejections::Rejections;
 use super::slice_index::SliceIndex;
 use super::tracker::ChangeTracker;
 use super::trigger_times::TriggerTimes;
-use super::{Changes, EndpointSlice, EventReport, FeedReport, Node, Service, WatchEvent};
+
+use super::{
+    ChangeTally, Changes, EndpointSlice, EventReport, FeedReport, Node, Service, WatchEvent,
+};
 use crate::decode::{Content, Document, Event, Identified, Record};
 use crate::hash::{HashMap, HashSet};
 use crate::{DecodeError, Kind, NamespacedName, Rejection};
@@ -37,6 +40,8 @@ pub struct State {
     /// What [`Self::take_changes`] last told of.
     told: Told,
     trigger_times: TriggerTimes,
+    /// How many changes there were; none of it is pending.
+    tally: ChangeTally,
 }
 
 /// The objects of which there are few, as they were when last told of.
@@ -72,6 +77,7 @@ impl State {
             endpoints_changes: ChangeTracker::default(),
             told: Told::default(),
             trigger_times: TriggerTimes::default(),
+            tally: ChangeTally::default(),
         }
     }
 
@@ -96,6 +102,19 @@ impl State {
             || !self.endpoints_changes.is_empty()
             || self.node != self.told.node
             || self.service_cidrs() != self.told.service_cidrs
+    }
+
+    /// How many changes there were, and how many are still to be taken.
+    pub fn tally(&self) -> ChangeTally {
+        let mut tally = ChangeTally {
+            pending_services: self.service_changes.previous().len(),
+            ..self.tally
+        };
+        for (name, previous) in self.slice_changes.previous() {
+            let family = family_of_slice(previous.as_deref(), self.slices.get(name));
+            tally.pending_slices[family] += 1;
+        }
+        tally
     }
 
     /// Knows nothing yet, and will keep what DNS needs: every Service, headless or not, and no node.
@@ -386,8 +405,10 @@ impl State {
             None => self.services.remove(&name),
         };
         let current = self.services.get(&name).map(Box::as_ref);
-        self.service_changes
+        let is_change = self
+            .service_changes
             .record(name, replaced, current, PartialEq::eq);
+        self.tally.service_changes += u64::from(is_change);
     }
 
     fn set_slice(&mut self, name: NamespacedName, slice: Option<Box<EndpointSlice>>) {
@@ -399,10 +420,13 @@ impl State {
         if let Some(current) = current {
             self.trigger_times.record(replaced.as_deref(), current);
         }
-        self.slice_changes
+        let family = family_of_slice(replaced.as_deref(), current);
+        let is_change = self
+            .slice_changes
             .record(name, replaced, current, |one, other| {
                 one.is_equivalent(other)
             });
+        self.tally.slice_changes[family] += u64::from(is_change);
     }
 
     fn set_endpoints(&mut self, name: NamespacedName, slices: Option<Box<[EndpointSlice]>>) {
@@ -441,6 +465,14 @@ impl State {
         }
         names
     }
+}
+
+/// The index of a slice's family in [`Family::ALL`], by its first endpoint, as it is or was. One that
+/// never had an endpoint counts as IPv4.
+fn family_of_slice(before: Option<&EndpointSlice>, after: Option<&EndpointSlice>) -> usize {
+    let slices = after.into_iter().chain(before);
+    let first = slices.flat_map(|slice| &slice.endpoints).next();
+    usize::from(first.is_some_and(|endpoint| endpoint.address.is_ipv6()))
 }
 
 fn report(event: WatchEvent, object: Identified) -> EventReport {

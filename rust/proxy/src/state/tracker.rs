@@ -22,34 +22,41 @@ impl<V: ?Sized> Default for ChangeTracker<V> {
 }
 
 impl<V: ?Sized> ChangeTracker<V> {
-    /// Notes that an object was replaced, came or went. `is_same` says whether two versions mean
-    /// the same.
+    /// Notes that an object was replaced, came or went, and says whether that is a change. `is_same`
+    /// says whether two versions mean the same.
     pub(super) fn record(
         &mut self,
         name: NamespacedName,
         replaced: Option<Box<V>>,
         current: Option<&V>,
         is_same: impl Fn(&V, &V) -> bool,
-    ) {
+    ) -> bool {
         let is_unchanged = |first: Option<&V>| match (first, current) {
             (Some(first), Some(current)) => is_same(first, current),
             (first, current) => first.is_none() && current.is_none(),
         };
+        let is_change = !is_unchanged(replaced.as_deref());
         match self.previous.get(&name) {
             Some(first) if is_unchanged(first.as_deref()) => {
                 self.previous.remove(&name);
             }
             Some(_) => {}
-            None if is_unchanged(replaced.as_deref()) => {}
+            None if !is_change => {}
             None => {
                 self.previous.insert(name, replaced);
             }
         }
+        is_change
     }
 
     /// Whether nothing changed.
     pub(super) fn is_empty(&self) -> bool {
         self.previous.is_empty()
+    }
+
+    /// What changed, and what it was before.
+    pub(super) const fn previous(&self) -> &Previous<V> {
+        &self.previous
     }
 
     /// Takes what changed.
