@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes.client import Configuration
 
 from fakes.apiserver import ENDPOINT_SLICES, EVENTS, PODS, ApiServer
-from kpx.controller import ControllerSettings, Scope, run
+from kpx.controller import Controller, ControllerSettings, Scope, run
 from kpx.endpointslices import Policy
 from kpx.kube import Client
 from objects import pod
@@ -33,20 +33,24 @@ def eventually(condition: Callable[[], Any], within: float = 40.0) -> None:
 
 
 @contextmanager
-def running(server: ApiServer, settings: ControllerSettings = SETTINGS) -> Iterator[None]:
+def running(
+    server: ApiServer, settings: ControllerSettings = SETTINGS
+) -> Iterator[list[Controller]]:
+    """Runs a controller while the context is open; it is in the list once it has ended."""
     stop = threading.Event()
     failures: list[BaseException] = []
+    ended: list[Controller] = []
 
     def work() -> None:
         try:
-            run(Client(Configuration(host=server.url)), settings, stop)
+            ended.append(run(Client(Configuration(host=server.url)), settings, stop))
         except BaseException as failure:
             failures.append(failure)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield
+        yield ended
     finally:
         stop.set()
         thread.join(20)

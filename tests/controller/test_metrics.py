@@ -1,12 +1,18 @@
 """What /metrics says of syncs, writes and queues."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 from prometheus_client import generate_latest
 
+from controller.harness import SETTINGS, eventually, put_pods, running
+from fakes.apiserver import ENDPOINT_SLICES, ENDPOINTS, SERVICES, ApiServer
 from kpx.controller import WorkQueue
 from kpx.controller.metrics import UpkeepMetrics
 from kpx.endpointslices import EndpointSlice, Extent, SlicePlan
+from objects import service
 
 KEY, OTHER = ("default", "web"), ("default", "other")
 NAMES = (Path(__file__).parent / "upstream_metrics.txt").read_text().split()
@@ -80,6 +86,36 @@ def test_l12_services_are_counted_by_their_distribution() -> None:
     assert (count("PreferClose"), count("PreferSameNode")) == (1, 1)
     metrics.slices.distributes(OTHER, "")
     assert (count("PreferClose"), count("")) == (0, None)
+
+
+def test_l12_a_controller_at_work_counts(server: ApiServer) -> None:
+    put_pods(server, 1, 2)
+    server.put(SERVICES, service("db", selector=None))
+    subsets = [{"addresses": [{"ip": "192.0.2.1"}, {"ip": "?"}], "ports": [{"port": 80}]}]
+    server.put(ENDPOINTS, {"metadata": {"namespace": "default", "name": "db"}, "subsets": subsets})
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    with running(server, replace(SETTINGS, metrics_address=("127.0.0.1", port))) as ended:
+        eventually(lambda: len(server.get(ENDPOINT_SLICES)) == 2)
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+            assert b"\nendpoint_slice_controller_syncs{" in answer.read()
+    [controller] = ended
+
+    def value(metric: str, **labels: str) -> float:
+        return controller.metrics.registry.get_sample_value(metric, labels) or 0.0
+
+    assert value("endpoint_slice_controller_changes", operation="create") == 1
+    assert value("endpoint_slice_controller_syncs", result="success") >= 1
+    assert value("endpoint_slice_controller_endpoints_desired") == 2
+    assert value("endpoint_slice_controller_num_endpoint_slices") == 1
+    mirroring = "endpoint_slice_mirroring_controller"
+    assert value(f"{mirroring}_changes", operation="create") == 1
+    assert value(f"{mirroring}_addresses_skipped_per_sync_sum") >= 1
+    assert value(f"{mirroring}_endpoints_desired") == 1
+    assert value(f"{mirroring}_endpoints_sync_duration_count") >= 1
+    for queue in ("endpoint_slice", "endpoint_slice_mirroring"):
+        assert value("workqueue_adds_total", name=queue) >= 1
+        assert value("workqueue_work_duration_seconds_count", name=queue) >= 1
 
 
 def test_a_queue_tells_how_long_keys_wait_and_how_often_they_come_again() -> None:

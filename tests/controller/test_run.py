@@ -169,7 +169,7 @@ def test_p11_a_namespace_on_its_way_out_ends_the_sync(
 def test_whatever_fails_no_endpoint_is_lost_or_doubled_once_it_settles(
     server: ApiServer, seed: int
 ) -> None:
-    """Pods churn, writes are refused, slices are edited, and the controller is restarted."""
+    """Pods churn, watches are late, writes refused, slices edited, the controller is restarted."""
     chance = random.Random(seed)
     alive: set[int] = set()
     for _ in range(3):
@@ -202,8 +202,15 @@ def test_whatever_fails_no_endpoint_is_lost_or_doubled_once_it_settles(
                         server.refusals[ENDPOINT_SLICES].append(refusal)
                     case 3:
                         time.sleep(0.05)
+                    case 4:
+                        server.hold(chance.choice([ENDPOINT_SLICES, PODS, SERVICES]))
+                    case 5:
+                        for path in (ENDPOINT_SLICES, PODS, SERVICES):
+                            server.release(path)
     expected = sorted(f"p{number}" for number in alive)
     server.refusals.clear()
+    for path in (ENDPOINT_SLICES, PODS, SERVICES):
+        server.release(path)
     with running(server):
         eventually(lambda: published(server) == expected)
         # It stays so: a marker that is written shows that everything before it was looked at.

@@ -5,11 +5,13 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from kubernetes.client import Configuration
 
 from controller.harness import SETTINGS, events, eventually, published, put_pods, running, writes
 from fakes.apiserver import ENDPOINT_SLICES, ENDPOINTS, NODES, SERVICES, ApiServer, Refusal
-from kpx.controller import Controller, ControllerSettings, Scope
+from kpx.controller import Controller, ControllerSettings, Scope, run
+from kpx.errors import ConfigurationInvalid
 from kpx.kube import Client
 from objects import node, service
 
@@ -82,6 +84,21 @@ def test_e4_the_slices_of_a_chosen_service_that_is_deleted_go_with_their_owner(
         server.put(SERVICES, labelled("marker", {"team": "shop"}))
         eventually(lambda: published(server, "marker") == ["p1"])
     assert writes(server) == before + 1
+
+
+def test_a_selector_that_the_api_server_does_not_understand_is_an_error(server: ApiServer) -> None:
+    server.refusals[SERVICES].append(Refusal(400, "unable to parse requirement", verb="list"))
+    client = Client(Configuration(host=server.url))
+    with pytest.raises(ConfigurationInvalid, match="unable to parse requirement"):
+        run(client, settings(service_selector="a=("), threading.Event())
+
+
+def test_an_api_server_that_is_busy_at_the_start_is_none(server: ApiServer) -> None:
+    put_pods(server, 1)
+    server.put(SERVICES, labelled("cart", {"team": "shop"}))
+    server.refusals[SERVICES].append(Refusal(503, verb="list"))
+    with running(server, CHOSEN):
+        eventually(lambda: published(server, "cart") == ["p1"])
 
 
 def test_e5_everything_is_looked_at_again_after_a_while(server: ApiServer) -> None:

@@ -13,8 +13,16 @@ from prometheus_client import start_http_server
 
 from kpx.controller.controller import Controller, Scope
 from kpx.endpointslices import MANAGED_BY_LABEL
-from kpx.errors import ListenFailed
-from kpx.kube import Client, EventRecorder, LeaderElection, Reflector, Resource, Sink
+from kpx.errors import ClusterUnreadable, ConfigurationInvalid, ListenFailed
+from kpx.kube import (
+    Client,
+    EventRecorder,
+    LeaderElection,
+    Reflector,
+    RequestRefused,
+    Resource,
+    Sink,
+)
 from kpx.kube.resources import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
 from kpx.kube.transport import Interruption
 
@@ -48,7 +56,12 @@ def run(client: Client, settings: ControllerSettings, stop: threading.Event) -> 
         client: The API server, and how often may be written to it.
         settings: How to run.
         stop: Set from another thread, or by a signal.
+
+    Raises:
+        ConfigurationInvalid: The API server does not understand the selector of Services.
+        ListenFailed: The address for metrics is taken.
     """
+    _require_selector(client, settings.scope.service_selector)
     identity = f"{socket.gethostname()}_{os.getpid()}_{uuid.uuid4()}"
     recorder = EventRecorder(client, "kpx-controller", identity)
     controller = Controller(settings.scope, recorder)
@@ -57,6 +70,25 @@ def run(client: Client, settings: ControllerSettings, stop: threading.Event) -> 
         telling.start()
         _watch(client, settings, controller, identity, stop)
     return controller
+
+
+def _require_selector(client: Client, selector: str) -> None:
+    """Has the API server read the selector, so that a wrong one is not tried again for ever."""
+    if not selector:
+        return
+    services = SERVICES.selected(labels=selector)
+    try:
+        client.list_once(services, {**services.selectors, "limit": "1"})
+    except RequestRefused as refusal:
+        if refusal.status == 400:
+            raise ConfigurationInvalid(
+                f"`{selector}` is no selector: {refusal.message}",
+                "write labels as `kubectl get -l` takes them",
+            ) from refusal
+        _log.warning("%s", refusal)
+    except ClusterUnreadable as failure:
+        # The API server may come later.
+        _log.warning("%s", failure)
 
 
 @contextmanager

@@ -114,6 +114,10 @@ class Upkeep(ABC):
     ) -> None:
         try:
             self.sync(client, key, lost.is_set)
+        except CacheBehind as waiting:
+            # As it should be: the watch shows our writes a moment after the answer.
+            queue.done(key, failed=True)
+            _log.debug("%s `%s/%s`: %s", self.name, *key, waiting)
         except KpxError as failure:
             queue.done(key, failed=True)
             _log.warning("%s `%s/%s`: %s; it is tried again", self.name, *key, failure)

@@ -51,7 +51,7 @@ _SUFFIXES: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServicePort:
     """A port of a Service."""
 
@@ -62,7 +62,7 @@ class ServicePort:
     app_protocol: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Service:
     """A Service."""
 
@@ -125,7 +125,7 @@ class Service:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A Node."""
 

@@ -13,7 +13,7 @@ from kpx.endpointslices.objects import Service, ServicePort
 __all__ = ["EndpointPort", "PortMapKey", "endpoint_ports", "find_port", "port_map_key"]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class EndpointPort:
     """One port that every endpoint of a slice has."""
 

@@ -5,6 +5,7 @@ Converted once, where an object comes in or goes out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any, Final, TypeAlias
 
 from kpx.endpointslices.fields import (
@@ -43,7 +44,7 @@ Identity: TypeAlias = tuple[tuple[str, ...], str, str, str]
 """What makes an endpoint the same one: addresses, host name, namespace and name of its Pod."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint: a Pod, as the clients of a Service see it."""
 
@@ -117,18 +118,19 @@ class Endpoint:
             ready=get(conditions, "ready", bool, None),
             serving=get(conditions, "serving", bool, None),
             terminating=get(conditions, "terminating", bool, None),
-            pod_namespace=text(target, "namespace"),
+            # Of these there are few, in many endpoints: one copy of each is kept.
+            pod_namespace=intern(text(target, "namespace")),
             pod_name=text(target, "name"),
             pod_uid=text(target, "uid"),
             hostname=text(endpoint, "hostname"),
-            node_name=text(endpoint, "nodeName"),
-            zone=text(endpoint, "zone"),
+            node_name=intern(text(endpoint, "nodeName")),
+            zone=intern(text(endpoint, "zone")),
             zone_hints=tuple(text(zone, "name") for zone in mappings(hints, "forZones")),
             node_hints=tuple(text(node, "name") for node in mappings(hints, "forNodes")),
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EndpointSlice:
     """An EndpointSlice: one that exists, or one that should."""
 

@@ -15,7 +15,7 @@ ServiceKey = tuple[str, str]
 """The namespace and the name of a Service."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Expected:
     generation: int
     resource_version: str

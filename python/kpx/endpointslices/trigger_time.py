@@ -13,7 +13,7 @@ from kpx.endpointslices.objects import Service
 __all__ = ["TriggerTimeTracker"]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Seen:
     service: str
     pods: dict[str, str] = field(default_factory=dict)
