@@ -26,11 +26,24 @@ def run(
         raise typer.BadParameter(f"`{plan}` is none of {', '.join(PLANS)}", param_hint="plan")
     results = Suite(PLANS[plan](), to_stderr).run()
     results.write(output)
+    to_stderr(f"took {results.took_seconds:.0f} s; the results are in `{output}`")
+    _show(results, targets)
+
+
+@app.command()
+def show(
+    results: Annotated[Path, typer.Argument(help="The JSON file of a run.")],
+    targets: Annotated[bool, typer.Option(help="Fail where a target is missed.")] = True,
+) -> None:
+    """Print the table of a run."""
+    _show(Results.read(results), targets)
+
+
+def _show(results: Results, targets: bool) -> None:
     print(tables.summary(results))
     missed = [verdict for verdict in verdicts(results) if not verdict.met] if targets else []
     if targets:
         print(f"\n{tables.targets(results)}")
-    to_stderr(f"took {results.took_seconds:.0f} s; the results are in `{output}`")
     for verdict in missed:
         to_stderr(f"error: not met: {verdict.target.what}: {verdict.target.limit}")
     raise typer.Exit(1 if missed else 0)

@@ -9,7 +9,7 @@ from .results import CASES, Measurement, Results
 from .tables import PEER_TITLES
 
 mpl.rcParams["svg.hashsalt"] = "kpx"  # the same results, the same file
-_GROWTH = ("cold", "endpoint", "service", "rolling", "restart")
+_GROWTH = ("cold", "endpoint", "added", "removed", "rolling", "restart")
 
 
 def draw(results: Results) -> dict[str, Figure]:

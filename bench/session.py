@@ -84,8 +84,10 @@ def _changes(spec: Spec, peer: Peer, case: str, make: Callable[[], Change]) -> N
         spent = time.perf_counter() - began > spec.budget_seconds
         if spent and number > warm_up and not peer.recorded_before:
             return
-        encoded = peer.encode(make())
-        _timed(peer, case if number >= warm_up else "", partial(peer.apply, encoded))
+        change = make()
+        encoded = peer.encode(change)
+        named = case if case != "service" else "added" if change.after else "removed"
+        _timed(peer, named if number >= warm_up else "", partial(peer.apply, encoded))
 
 
 def _traffic(spec: Spec, peer: Peer, cluster: Cluster, make: Callable[[], Change]) -> None:

@@ -29,6 +29,8 @@ PREPARATION_SECONDS = 300.0
 """How long what is not timed may take between two steps."""
 TRACING_SECONDS = 60.0
 """How long a session may take that is traced."""
+_RESULTS = {"service": ("added", "removed"), "traffic": ("connect", "connect-updating")}
+"""What comes of a case, where it is not one result of the same name."""
 Progress = Callable[[str], None]
 """Is told what is measured next."""
 
@@ -88,11 +90,12 @@ class Suite:
                 return
             case, outcome, reason = ended
             self._end(spec, case, outcome, reason)
-            if case == "cold" or case not in wanted:
+            if case == "cold":
                 for left in wanted:
                     self._end(spec, left, UNTRIED, f"the cold load: {outcome}")
                 return
             # The cases before it are done; those after it are not.
+            case = next(each for each in wanted if case in (each, *_RESULTS.get(each, ())))
             wanted = dict(list(wanted.items())[list(wanted).index(case) + 1 :])
             if not wanted:
                 return
@@ -165,7 +168,7 @@ class Suite:
         for known in self._found.values():
             if (
                 (known.peer, known.kind) == (spec.peer, spec.kind)
-                and known.case == case
+                and known.case in _RESULTS.get(case, (case,))
                 and known.outcome in (UNFINISHED, FAILED)
                 and known.services <= spec.services
                 and known.endpoints <= spec.endpoints
@@ -174,9 +177,10 @@ class Suite:
         return ""
 
     def _end(self, spec: Spec, case: str, outcome: str, reason: str) -> None:
-        known = self._measurement(spec, "connect-updating" if case == "traffic" else case)
-        if not known.seconds or outcome == FAILED:
-            known.outcome, known.reason = outcome, reason
+        for result in _RESULTS.get(case, (case,)):
+            known = self._measurement(spec, result)
+            if not known.seconds or outcome == FAILED:
+                known.outcome, known.reason = outcome, reason
 
     def _measurement(self, spec: Spec, case: str) -> Measurement:
         services, endpoints, kind = _size(spec)

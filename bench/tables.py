@@ -15,7 +15,7 @@ def summary(results: Results) -> str:
     """Returns the table a reader sees first: every peer and every change, at the largest size
     at which all of it was measured.
     """
-    cases = ("cold", "restart", "endpoint", "service", "rolling")
+    cases = ("cold", "restart", "endpoint", "added", "removed", "rolling")
     sizes = sorted(
         {(one.services, one.endpoints) for one in _plain(results) if one.case == "rolling"}
     )
@@ -37,7 +37,7 @@ def summary(results: Results) -> str:
 
 def readme(results: Results) -> str:
     """Returns one table: every peer at 10,000 x 10, with what it costs to load and to change."""
-    cases = ("cold", "restart", "endpoint", "service", "rolling")
+    cases = ("cold", "restart", "endpoint", "added", "removed", "rolling")
     rows = []
     for peer in _peers(results):
         found = [results.get(peer, case, 10_000) for case in cases]

@@ -33,9 +33,20 @@ def test_a_run_measures_every_case() -> None:
 
     assert told[0] == "[1/2] core, 30 x 2: cold, restart, endpoint, service, rolling"
     assert {one.case: one.outcome for one in results.measurements} == dict.fromkeys(
-        ("cold", "restart", "endpoint", "service", "rolling", "connect", "connect-updating"), DONE
+        (
+            "cold",
+            "restart",
+            "endpoint",
+            "added",
+            "removed",
+            "rolling",
+            "connect",
+            "connect-updating",
+        ),
+        DONE,
     )
-    for case, count in {"cold": 1, **COUNTS}.items():
+    counts = {"cold": 1, "restart": 1, "endpoint": 3, "added": 1, "removed": 1, "rolling": 1}
+    for case, count in counts.items():
         one = results.get("core", case, 30, 2)
         assert one is not None
         assert len(one.seconds) == count
@@ -64,6 +75,33 @@ def test_what_takes_too_long_did_not_finish_and_larger_sizes_are_not_tried() -> 
     assert outcomes[200, 10, "cold"].reason == "did not finish with 100 x 10"
     assert outcomes[50, 20, "cold"].outcome == UNFINISHED
     assert not any(one.seconds for one in results.measurements)
+
+
+@pytest.mark.parametrize("case", ["restart", "service", "traffic"])
+def test_a_case_that_fails_ends_only_itself(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    spec = Spec("core", 10, 1, counts={"restart": 1, "service": 1, "rolling": 1, "traffic": 1})
+    suite = Suite(Plan("made-up", 60, [spec]), lambda _told: None)
+    asked: list[dict[str, int]] = []
+
+    def end_once(running: Spec) -> tuple[str, str, str] | None:
+        asked.append(running.counts)
+        first = "added" if case == "service" else case
+        return (first, UNFINISHED, "more than 60 s") if len(asked) == 1 else None
+
+    monkeypatch.setattr(suite, "_run", end_once)
+    suite._session(spec)
+
+    left = list(spec.counts)[list(spec.counts).index(case) + 1 :]
+    assert [list(counts) for counts in asked] == [list(spec.counts), *([left] if left else [])]
+    ended = {one.case for one in suite._found.values() if one.outcome == UNFINISHED}
+    assert (
+        ended
+        == {
+            "restart": {"restart"},
+            "service": {"added"},
+            "traffic": {"connect", "connect-updating"},
+        }[case]
+    )
 
 
 def test_a_peer_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
