@@ -77,6 +77,15 @@ test-ipvs: install $(VENV)/.test-system  ## Run the tests of IPVS on Debian's ke
 test-vm: install $(VENV)/.test-system  ## Run all kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU
 	$(BIN)/python tests/vm/run.py
 
+target/deploy/.requirements: tests/deploy/requirements.txt
+	@$(PYTHON) -m venv target/deploy
+	@target/deploy/bin/pip install --quiet --require-hashes -r $<
+	@touch $@
+
+.PHONY: test-deploy
+test-deploy: $(VENV)/.test-system target/deploy/.requirements wheel  ## Render the chart and the manifests for real, validate them, and run the wheel of the image
+	@target/deploy/bin/python tests/deploy/rendered.py
+
 .PHONY: fuzz
 fuzz: $(VENV)/.test-system  ## Run each fuzz target for FUZZ_SECONDS, starting from the seeds checked in
 	@cd tests/fuzz && cargo build --locked --release --bins --target $(HOST)

@@ -1,6 +1,7 @@
 """The manifests under deploy/: least privilege, and a chart that says the same as the base."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,14 @@ def test_base_and_chart_are_whole() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     cargo = (DEPLOY.parent / "Cargo.toml").read_text()
     assert f'version = "{chart["appVersion"]}"' in cargo
+
+
+def test_kubectl_renders_the_base() -> None:
+    rendered = subprocess.run(
+        ["kubectl", "kustomize", str(BASE)], capture_output=True, text=True, check=True
+    )
+    objects = {item["kind"]: item for item in yaml.safe_load_all(rendered.stdout)}
+    assert objects == {item["kind"]: item for item in map(base, NAMES)}
 
 
 def test_the_role_grants_what_the_code_reads_and_nothing_else() -> None:
