@@ -1,12 +1,14 @@
-"""Name servers as Debian ships them, started for a test."""
+"""Name servers as Debian ships them, started for a test, and one that does what it is told."""
 
 import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 import dns.exception
@@ -75,3 +77,38 @@ class Peers(ExitStack):
         self.callback(process.wait, 20)
         self.callback(process.terminate)
         wait_for(lambda: ask(("127.0.0.1", port), f"{zone}.", "SOA").rcode() == 0)
+
+
+Send = Callable[[bytes], None]
+
+
+class Upstream(AbstractContextManager["Upstream"]):
+    """A server over UDP that does with each question what it is told."""
+
+    def __init__(self, reply: Callable[[bytes, Send], None]) -> None:
+        self.seen: list[tuple[bytes, object]] = []
+        self._reply = reply
+        self._stop = threading.Event()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.05)
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                question, client = self._socket.recvfrom(4096)
+            except TimeoutError:
+                continue
+            self.seen.append((question, client))
+            self._reply(question, partial(self._send, client))
+
+    def _send(self, client: Address, answer: bytes) -> None:
+        self._socket.sendto(answer, client)

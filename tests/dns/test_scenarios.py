@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+import dns.rrset
 import pytest
 import yaml
 
-from dns_peers import Address
+from dns_peers import Address, Send, Upstream
 from kpx._core import DnsServer, DnsStore
 from kpx.sources import Manifests
 
@@ -45,12 +47,42 @@ def serving(scenario: Scenario, directory: Path) -> Iterator[Address]:
     Manifests([str(manifest)]).load(store)
     if scenario.get("complete", True):
         store.complete()
-    server = DnsServer(store, "127.0.0.1:0", 2, [])
-    try:
+    with ExitStack() as stack:
+        upstream = []
+        if "upstream" in scenario:
+            resolver = stack.enter_context(Upstream(partial(resolve, scenario["upstream"])))
+            upstream.append(resolver.address)
+        server = DnsServer(store, "127.0.0.1:0", 2, [], upstream)
+        stack.callback(server.stop)
         host, port = (server.address() or "").rsplit(":", 1)
         yield host, int(port)
-    finally:
-        server.stop()
+
+
+def resolve(records: list[str], question: bytes, send: Send) -> None:
+    """Answers as a resolver that knows some records, in the form of a zone file."""
+    query = dns.message.from_wire(question)
+    response = dns.message.make_response(query, recursion_available=True)
+    name, kind = str(query.question[0].name).lower(), query.question[0].rdtype
+    if name.startswith("broken."):
+        response.set_rcode(dns.rcode.SERVFAIL)
+    elif not any(line.split()[0] == name for line in records):
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    while True:
+        lines = [line.split(maxsplit=4) for line in records if line.split()[0] == name]
+        found = [line for line in lines if line[3] in (dns.rdatatype.to_text(kind), "CNAME")]
+        if not found:
+            break
+        owner, ttl, class_, text, _ = found[0]
+        data = [line[4] for line in found]
+        response.answer.append(dns.rrset.from_text(owner, int(ttl), class_, text, *data))
+        if text != "CNAME" or kind == dns.rdatatype.CNAME:
+            break
+        name = data[0]
+    is_found = any(rrset.rdtype == kind for rrset in response.answer)
+    if not is_found and response.rcode() != dns.rcode.SERVFAIL:
+        soa = next(line.split(maxsplit=4) for line in records if line.split()[3] == "SOA")
+        response.authority.append(dns.rrset.from_text(soa[0], int(soa[1]), *soa[2:]))
+    send(response.to_wire())
 
 
 def key(question: Scenario) -> str:

@@ -3,11 +3,9 @@
 import json
 import socket
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dns.flags
@@ -18,7 +16,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from dns_peers import Address, Peers, free_port, named
+from dns_peers import Address, Peers, Send, Upstream, free_port, named
 from kpx._core import DnsServer, DnsStore
 from kpx.dns.upstream import upstream_servers
 from kpx.errors import ConfigurationInvalid
@@ -150,41 +148,6 @@ def test_who_does_not_wish_for_recursion_gets_none(store: DnsStore, resolver: st
             assert response.rcode() == dns.rcode.REFUSED
         for response in both(server, f"away.{SHOP}", "A", flags=0):
             assert texts(response) == [f"away.{SHOP} www.example.org."]
-
-
-Send = Callable[[bytes], None]
-
-
-class Upstream(AbstractContextManager["Upstream"]):
-    """A server over UDP that does with each question what it is told."""
-
-    def __init__(self, reply: Callable[[bytes, Send], None]) -> None:
-        self.seen: list[tuple[bytes, object]] = []
-        self._reply = reply
-        self._stop = threading.Event()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.05)
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while not self._stop.is_set():
-            try:
-                question, client = self._socket.recvfrom(4096)
-            except TimeoutError:
-                continue
-            self.seen.append((question, client))
-            self._reply(question, partial(self._send, client))
-
-    def _send(self, client: Address, answer: bytes) -> None:
-        self._socket.sendto(answer, client)
 
 
 def silence(question: bytes, send: Send) -> None:
