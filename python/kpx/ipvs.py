@@ -9,6 +9,7 @@ from kpx.errors import CommitFailed
 
 __all__ = ["prepare", "sysctls"]
 
+_DIRECTORY: Final = Path("/proc/sys")
 _SYSCTLS: Final = {
     # Connections of IPVS are tracked too, so that they can be masqueraded.
     "net.ipv4.vs.conntrack": "1",
@@ -34,8 +35,8 @@ def sysctls(settings: Settings) -> dict[str, str]:
     return _SYSCTLS | (_STRICT_ARP if settings.ipvs_strict_arp else {})
 
 
-def prepare(settings: Settings) -> None:
-    """Makes IPVS ready, if it is what is to be programmed.
+def prepare(settings: Settings, *, directory: Path = _DIRECTORY) -> None:
+    """Makes IPVS ready, if it is what is to be programmed; sysctls are files below `directory`.
 
     Raises:
         ObserveFailed: The kernel has no IPVS.
@@ -45,14 +46,13 @@ def prepare(settings: Settings) -> None:
         return
     probe_ipvs()
     for name, value in sysctls(settings).items():
-        _set(name, value)
+        _set(directory.joinpath(*name.split(".")), name, value)
     timeouts = settings.ipvs_timeouts
     if timeouts != IpvsTimeouts():
         set_ipvs_timeouts(timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
 
 
-def _set(name: str, value: str) -> None:
-    path = Path("/proc/sys", *name.split("."))
+def _set(path: Path, name: str, value: str) -> None:
     try:
         # Where it is right already, it need not be writable, as it is not in most containers.
         if path.read_text().strip() != value:
