@@ -4,10 +4,11 @@
 //! the object goes straight into the struct of its kind. What comes before `kind`, as in files
 //! that people write, is kept as raw text and read after it. Where a field has a wrong type, the
 //! document is read once more, with every item of a list cut out before it is read, so that a
-//! broken one costs only itself.
+//! broken one costs only itself. So it is where the document is not all UTF-8.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::Utf8Error;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{
@@ -22,6 +23,7 @@ use super::endpoint_slice::EndpointSliceObject;
 use super::endpoints::EndpointsObject;
 use super::field::{Field, Replay};
 use super::identity::Identity;
+use super::lossy::LossyText;
 use super::object::{ApiObject, Record};
 use super::reason::{Reason, Shortened};
 use super::service::ServiceObject;
@@ -29,6 +31,9 @@ use crate::{DecodeError, Kind, Rejection};
 
 /// How many objects without a name or a kind are remembered for one document.
 const UNIDENTIFIED_KEPT: usize = 16;
+
+/// Why an object is rejected that is no JSON (RFC 8259, section 8.1).
+const NOT_UTF8: &str = "not UTF-8";
 
 /// What one document holds.
 #[derive(Debug, Default, PartialEq)]
@@ -45,13 +50,44 @@ pub(crate) struct Document {
     pub(crate) resource_version: Option<SmolStr>,
     /// `metadata.continue` of a list.
     pub(crate) continue_token: Option<String>,
+    /// How much in the rejected items of a list is not UTF-8.
+    lossy: usize,
 }
 
 impl Document {
     /// Decodes a frame: one JSON document.
     pub(crate) fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
-        let text = str::from_utf8(frame).map_err(DecodeError::NotUtf8)?;
-        Self::decode_text(text)
+        match str::from_utf8(frame) {
+            Ok(text) => Self::decode_text(text),
+            Err(error) => Self::decode_lossy(&LossyText::new(frame), error),
+        }
+    }
+
+    /// Decodes a document that is not all UTF-8: the objects that are not are rejected.
+    fn decode_lossy(lossy: &LossyText, error: Utf8Error) -> Result<Self, DecodeError> {
+        let text = lossy.as_str();
+        if let Some(identity) = Identity::of(text).filter(|identity| !identity.is_list()) {
+            let mut document = Self::default();
+            document.reject(identity, NOT_UTF8.to_owned());
+            return Ok(document);
+        }
+        let mut document = Self::default();
+        let place = Place::Top(Items::Lossy(lossy));
+        let is_read = document.read(text, place).is_ok();
+        // Otherwise what the list says of itself cannot be relied on.
+        let is_reliable = document.lossy == lossy.count();
+        if is_read && is_reliable {
+            Ok(document)
+        } else {
+            Err(DecodeError::NotUtf8(error))
+        }
+    }
+
+    /// Decodes the object of an event that is not all UTF-8.
+    pub(super) fn decode_lossy_object(text: &str) -> Self {
+        let mut document = Self::default();
+        document.reject(Identity::of(text).unwrap_or_default(), NOT_UTF8.to_owned());
+        document
     }
 
     /// Decodes a document that is known to be UTF-8.
@@ -69,7 +105,8 @@ impl Document {
         match Identity::of(text) {
             Some(identity) if !identity.is_list() => {
                 let mut document = Self::default();
-                document.reject(text, identity, &error);
+                let reason = reason(text, &identity, &error);
+                document.reject(identity, reason);
                 Ok(document)
             }
             _ => Err(DecodeError::NotAnObject(error)),
@@ -84,7 +121,7 @@ impl Document {
         }
     }
 
-    fn read(&mut self, text: &str, place: Place) -> Result<(), serde_json::Error> {
+    fn read(&mut self, text: &str, place: Place<'_>) -> Result<(), serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let document = self;
         ObjectReader { document, place }.deserialize(&mut deserializer)?;
@@ -94,20 +131,25 @@ impl Document {
     /// Reads an item of a list. `kind` is what the list says of its items.
     fn read_item(&mut self, text: &str, kind: Option<Kind>) {
         if let Err(error) = self.read(text, Place::Item(kind)) {
-            let mut identity = Identity::of(text).unwrap_or_default();
-            if let Some(kind) = kind {
-                identity.assume_kind(kind);
-            }
-            self.reject(text, identity, &error);
+            let identity = Identity::of_item(text, kind);
+            let reason = reason(text, &identity, &error);
+            self.reject(identity, reason);
         }
     }
 
-    /// Rejects an object as a whole, of which a field has a wrong type.
-    fn reject(&mut self, text: &str, identity: Identity, error: &serde_json::Error) {
+    /// Reads an item of a list in which not all is UTF-8.
+    fn read_lossy_item(&mut self, text: &str, kind: Option<Kind>, lossy: &LossyText) {
+        let count = lossy.count_in(text);
+        if count == 0 {
+            return self.read_item(text, kind);
+        }
+        self.lossy += count;
+        self.reject(Identity::of_item(text, kind), NOT_UTF8.to_owned());
+    }
+
+    /// Rejects an object as a whole.
+    fn reject(&mut self, identity: Identity, reason: Reason) {
         let kind = identity.known_kind();
-        let reason = kind
-            .and_then(|kind| wrong_type(kind, text))
-            .unwrap_or_else(|| cause(error));
         let name = kind.map(|kind| (kind, identity.metadata.name(kind)));
         match name {
             Some((kind, Ok(name))) => self.records.push(Record {
@@ -141,29 +183,31 @@ impl Document {
 
 /// Where an object stands.
 #[derive(Clone, Copy)]
-enum Place {
+enum Place<'t> {
     /// It is the document; if a list, how to read the items.
-    Top(Items),
+    Top(Items<'t>),
     /// It is an item of a list, of this kind if the list says so.
     Item(Option<Kind>),
 }
 
 /// How the items of a list are read.
 #[derive(Clone, Copy)]
-enum Items {
+enum Items<'t> {
     /// In the same pass as the list.
     InPlace,
     /// Each on its own, so that one may fail.
     Apart,
+    /// Each on its own; those of this text that are not all UTF-8 fail.
+    Lossy(&'t LossyText),
 }
 
 /// Reads an object, or a list, into a document.
-struct ObjectReader<'d> {
+struct ObjectReader<'d, 't> {
     document: &'d mut Document,
-    place: Place,
+    place: Place<'t>,
 }
 
-impl<'de> DeserializeSeed<'de> for ObjectReader<'_> {
+impl<'de> DeserializeSeed<'de> for ObjectReader<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -171,7 +215,7 @@ impl<'de> DeserializeSeed<'de> for ObjectReader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ObjectReader<'_> {
+impl<'de> Visitor<'de> for ObjectReader<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -199,7 +243,7 @@ impl<'de> Visitor<'de> for ObjectReader<'_> {
     }
 }
 
-impl ObjectReader<'_> {
+impl ObjectReader<'_, '_> {
     fn read_object<'de, A: MapAccess<'de>>(
         self,
         kind: Kind,
@@ -223,7 +267,7 @@ impl ObjectReader<'_> {
     fn read_list<'de, A: MapAccess<'de>>(
         self,
         item_type: ItemType,
-        items: Items,
+        items: Items<'_>,
         mut fields: Replay<'de, A>,
     ) -> Result<(), A::Error> {
         let document = self.document;
@@ -264,13 +308,13 @@ struct ListMetadata {
 }
 
 /// Reads the items of a list into a document.
-struct ItemsReader<'d> {
+struct ItemsReader<'d, 't> {
     document: &'d mut Document,
     item_type: ItemType,
-    items: Items,
+    items: Items<'t>,
 }
 
-impl<'de> DeserializeSeed<'de> for ItemsReader<'_> {
+impl<'de> DeserializeSeed<'de> for ItemsReader<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -278,7 +322,7 @@ impl<'de> DeserializeSeed<'de> for ItemsReader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for ItemsReader<'_> {
+impl<'de> Visitor<'de> for ItemsReader<'_, '_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -303,6 +347,11 @@ impl<'de> Visitor<'de> for ItemsReader<'_> {
             (ItemType::Read(kind), Items::Apart) => {
                 while let Some(item) = list.next_element::<&RawValue>()? {
                     document.read_item(item.get(), kind);
+                }
+            }
+            (ItemType::Read(kind), Items::Lossy(lossy)) => {
+                while let Some(item) = list.next_element::<&RawValue>()? {
+                    document.read_lossy_item(item.get(), kind, lossy);
                 }
             }
             (ItemType::Other(kind), _) => {
@@ -367,6 +416,13 @@ fn read_as<'de, T: ApiObject, A: MapAccess<'de>>(
 fn skip<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
     while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
     Ok(())
+}
+
+/// Why an object is rejected that failed to be read.
+fn reason(text: &str, identity: &Identity, error: &serde_json::Error) -> Reason {
+    let kind = identity.known_kind();
+    kind.and_then(|kind| wrong_type(kind, text))
+        .unwrap_or_else(|| cause(error))
 }
 
 /// Reads an object once more, to find the field that has a wrong type.

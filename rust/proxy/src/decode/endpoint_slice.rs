@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::address::parse_address;
 use super::object::{ApiObject, Content, First, Metadata, parse_protocol};
-use super::reason::{LeftOut, PORTS, Quoted, Reason, required_number};
+use super::reason::{LeftOut, PORTS, Quoted, Reason, bounded_ports, required_number};
 use crate::state::{Endpoint, EndpointPort, EndpointSlice};
 use crate::{Kind, NamespacedName};
 
@@ -114,6 +114,7 @@ pub(super) fn interpret_ports(
     ports: Vec<SlicePort>,
     left_out: &mut LeftOut,
 ) -> Result<Vec<EndpointPort>, Reason> {
+    bounded_ports(ports.len(), field)?;
     let mut interpreted = Vec::with_capacity(ports.len());
     for (index, port) in ports.into_iter().enumerate() {
         if matches!(port.port, None | Some(0)) {

@@ -1,12 +1,15 @@
 //! One line of a watch.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::document::Document;
+use super::identity::Identity;
+use super::lossy::LossyText;
 use super::object::Metadata;
 use crate::{DecodeError, Kind, NamespacedName};
 
@@ -72,34 +75,45 @@ enum Type {
     Error,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Head {
-    kind: Option<SmolStr>,
-    api_version: Option<SmolStr>,
-    #[serde(default)]
-    metadata: Metadata,
-}
-
 impl Event {
     /// Decodes a line of a watch.
     pub(crate) fn decode(line: &[u8]) -> Result<Self, DecodeError> {
-        let text = str::from_utf8(line).map_err(DecodeError::NotUtf8)?;
+        let text = match str::from_utf8(line) {
+            Ok(text) => text,
+            Err(error) => return Self::decode_lossy(&LossyText::new(line), error),
+        };
         if let Ok(event) = serde_json::from_str(text) {
             let Usual(event) = event;
             return Ok(event);
         }
         let written: Written<'_> = serde_json::from_str(text).map_err(DecodeError::of)?;
+        Self::of(&written, Document::decode_text)
+    }
+
+    /// Decodes a line that is not all UTF-8: an object that came or changed is rejected.
+    fn decode_lossy(lossy: &LossyText, error: Utf8Error) -> Result<Self, DecodeError> {
+        let written = serde_json::from_str::<Written<'_>>(lossy.as_str());
+        let reliable = written
+            .ok()
+            .filter(|written| lossy.count_in(written.object.get()) == lossy.count());
+        let written = reliable.ok_or(DecodeError::NotUtf8(error))?;
+        Self::of(&written, |object| Ok(Document::decode_lossy_object(object)))
+    }
+
+    fn of(
+        written: &Written<'_>,
+        document: impl FnOnce(&str) -> Result<Document, DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let object = written.object.get();
         Ok(match written.event_type {
-            Type::Added => Self::Added(Document::decode_text(object)?),
-            Type::Modified => Self::Modified(Document::decode_text(object)?),
-            Type::Deleted => Self::Deleted(Head::decode(object)?.identified()),
+            Type::Added => Self::Added(document(object)?),
+            Type::Modified => Self::Modified(document(object)?),
+            Type::Deleted => Self::Deleted(Identified::decode(object)?.0),
             Type::Bookmark => {
-                let head = Head::decode(object)?;
+                let (object, metadata) = Identified::decode(object)?;
                 Self::Bookmark {
-                    initial_events_end: head.metadata.is_initial_events_end(),
-                    object: head.identified(),
+                    object,
+                    initial_events_end: metadata.is_initial_events_end(),
                 }
             }
             Type::Error => Self::Error(serde_json::from_str(object).map_err(DecodeError::of)?),
@@ -107,20 +121,18 @@ impl Event {
     }
 }
 
-impl Head {
-    fn decode(object: &str) -> Result<Self, DecodeError> {
-        serde_json::from_str(object).map_err(DecodeError::of)
-    }
-
-    fn identified(self) -> Identified {
-        let kind = self.kind.unwrap_or_default();
-        let known = Kind::from_type(&kind, self.api_version.as_deref())
-            .and_then(|known| Some((known, self.metadata.name(known).ok()?)));
-        Identified {
-            kind,
+impl Identified {
+    /// Reads what tells an object from others, whatever is wrong with the rest of it.
+    fn decode(object: &str) -> Result<(Self, Metadata), DecodeError> {
+        let identity = Identity::read(object).map_err(DecodeError::of)?;
+        let known = identity.known_kind();
+        let known = known.and_then(|kind| Some((kind, identity.metadata.name(kind).ok()?)));
+        let identified = Self {
+            kind: identity.kind.unwrap_or_default(),
             known,
-            resource_version: self.metadata.resource_version,
-        }
+            resource_version: identity.metadata.resource_version.clone(),
+        };
+        Ok((identified, identity.metadata))
     }
 }
 

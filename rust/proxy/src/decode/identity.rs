@@ -30,18 +30,31 @@ struct Written<'a> {
 }
 
 impl Identity {
-    /// Reads as much as can be read; `None` if the text is not a JSON object.
-    pub(super) fn of(text: &str) -> Option<Self> {
-        let written: Written<'_> = serde_json::from_str(text).ok()?;
-        Some(Self {
+    /// Reads as much as can be read; fails if the text is not a JSON object.
+    pub(super) fn read(text: &str) -> Result<Self, serde_json::Error> {
+        let written: Written<'_> = serde_json::from_str(text)?;
+        Ok(Self {
             kind: read(written.kind),
             api_version: read(written.api_version),
-            metadata: read(written.metadata).unwrap_or_default(),
+            metadata: written.metadata.map(Metadata::lenient).unwrap_or_default(),
         })
     }
-}
 
-impl Identity {
+    /// Reads as much as can be read; `None` if the text is not a JSON object.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
+    /// Reads as much of an item of a list as can be read; `kind` is what the list says of its items.
+    pub(super) fn of_item(text: &str, kind: Option<Kind>) -> Self {
+        let mut identity = Self::of(text).unwrap_or_default();
+        if let Some(kind) = kind {
+            identity.kind = Some(kind.as_str().into());
+            identity.api_version = Some(kind.api_version().into());
+        }
+        identity
+    }
+
     /// Whether the object is a list.
     pub(super) fn is_list(&self) -> bool {
         let kind = self.kind.as_deref();
@@ -52,14 +65,9 @@ impl Identity {
     pub(super) fn known_kind(&self) -> Option<Kind> {
         Kind::from_type(self.kind.as_deref()?, self.api_version.as_deref())
     }
-
-    /// Takes a kind for granted, as for the items of a typed list.
-    pub(super) fn assume_kind(&mut self, kind: Kind) {
-        self.kind = Some(kind.as_str().into());
-        self.api_version = Some(kind.api_version().into());
-    }
 }
 
-fn read<'de, T: Deserialize<'de>>(value: Option<&'de RawValue>) -> Option<T> {
+/// Reads a value; `None` where it has another type.
+pub(super) fn read<'de, T: Deserialize<'de>>(value: Option<&'de RawValue>) -> Option<T> {
     serde_json::from_str(value?.get()).ok()
 }

@@ -10,6 +10,7 @@ mod event;
 mod field;
 mod identity;
 mod kind;
+mod lossy;
 mod object;
 mod reason;
 mod service;

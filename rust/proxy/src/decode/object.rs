@@ -1,16 +1,25 @@
 //! What objects of every kind have in common.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use ipnet::IpNet;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
+use super::identity;
 use super::reason::{LeftOut, Quoted, Reason};
 use crate::state::{EndpointSlice, Node, Service};
 use crate::{Kind, NamespacedName, Protocol, Rejection};
 
 /// The longest name of an object (`IsDNS1123Subdomain` of `k8s.io/apimachinery`).
 const NAME_LENGTH: usize = 253;
+
+/// How many bytes all annotations of an object may have (`TotalAnnotationSizeLimitB` of
+/// `k8s.io/apimachinery`).
+const ANNOTATIONS_SIZE: usize = 256 << 10;
 
 /// The namespace of an object that names none, as for `kubectl apply`.
 const DEFAULT_NAMESPACE: SmolStr = SmolStr::new_static("default");
@@ -73,7 +82,10 @@ impl Record {
         let name = object.metadata().name(T::KIND)?;
         let resource_version = object.metadata().resource_version.clone();
         let mut left_out = LeftOut::default();
-        let content = object.interpret(name.clone(), &mut left_out);
+        let content = match object.metadata().oversize() {
+            Some(reason) => Err(reason),
+            None => object.interpret(name.clone(), &mut left_out),
+        };
         Ok(Self {
             kind: T::KIND,
             name,
@@ -96,7 +108,34 @@ pub(super) struct Metadata {
     annotations: Option<Annotations>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "an object")]
+struct Written<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    annotations: Option<&'a RawValue>,
+}
+
 impl Metadata {
+    /// Reads what tells an object from others, whatever is wrong with the rest.
+    pub(super) fn lenient(value: &RawValue) -> Self {
+        let Some(written) = identity::read::<Written<'_>>(Some(value)) else {
+            return Self::default();
+        };
+        Self {
+            name: identity::read(written.name),
+            namespace: identity::read(written.namespace),
+            resource_version: identity::read(written.resource_version),
+            annotations: identity::read(written.annotations),
+            ..Self::default()
+        }
+    }
+
     /// The object's name, checked: names become part of error messages and of what is written
     /// to the kernel.
     pub(super) fn name(&self, kind: Kind) -> Result<NamespacedName, Rejection> {
@@ -140,6 +179,16 @@ impl Metadata {
         self.annotations.take()?.last_change_trigger_time
     }
 
+    /// Why the object is too large, if it is.
+    fn oversize(&self) -> Option<Reason> {
+        let size = self.annotations.as_ref()?.size;
+        (size > ANNOTATIONS_SIZE).then(|| {
+            format!(
+                "metadata.annotations: {size} bytes are more than the {ANNOTATIONS_SIZE} allowed"
+            )
+        })
+    }
+
     /// Whether a bookmark ends the initial events of a watch.
     pub(super) fn is_initial_events_end(&self) -> bool {
         self.annotations
@@ -176,21 +225,60 @@ impl Labels {
     };
 }
 
-/// The annotations that are used.
-#[derive(Debug, Deserialize)]
-#[serde(expecting = "an object")]
+/// The annotations that are used, and how large all are.
+#[derive(Debug, Default)]
 pub(super) struct Annotations {
     /// How IPVS chooses an endpoint of a Service.
-    #[serde(rename = "kpx.dev/ipvs-scheduler")]
     pub(super) ipvs_scheduler: Option<SmolStr>,
     /// How much each endpoint of a Service takes.
-    #[serde(rename = "kpx.dev/weight")]
     pub(super) weight: Option<SmolStr>,
-    #[serde(rename = "endpoints.kubernetes.io/last-change-trigger-time")]
     last_change_trigger_time: Option<SmolStr>,
-    #[serde(rename = "k8s.io/initial-events-end")]
     initial_events_end: Option<SmolStr>,
+    /// Bytes of all names and values.
+    size: usize,
 }
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnnotationsVisitor;
+
+        impl<'de> Visitor<'de> for AnnotationsVisitor {
+            type Value = Annotations;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
+                let mut annotations = Annotations::default();
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    annotations.size += name.len();
+                    let Some(Text(value)) = map.next_value::<Option<Text<'de>>>()? else {
+                        continue;
+                    };
+                    annotations.size += value.len();
+                    let used = match &*name {
+                        "endpoints.kubernetes.io/last-change-trigger-time" => {
+                            &mut annotations.last_change_trigger_time
+                        }
+                        "k8s.io/initial-events-end" => &mut annotations.initial_events_end,
+                        "kpx.dev/ipvs-scheduler" => &mut annotations.ipvs_scheduler,
+                        "kpx.dev/weight" => &mut annotations.weight,
+                        _ => continue,
+                    };
+                    *used = Some(value.into());
+                }
+                Ok(annotations)
+            }
+        }
+
+        deserializer.deserialize_map(AnnotationsVisitor)
+    }
+}
+
+/// Text that is copied only where it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Whether a field is there, whatever its value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -214,7 +302,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
         impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
             type Value = First<T>;
 
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a list")
             }
 
@@ -240,7 +328,7 @@ impl<'de> Deserialize<'de> for HasEntries {
         impl<'de> Visitor<'de> for EntriesVisitor {
             type Value = HasEntries;
 
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a map")
             }
 
@@ -260,7 +348,7 @@ impl<'de> Deserialize<'de> for HasEntries {
 /// Reads a protocol; `TCP` where none is given, as the API's defaults have it.
 pub(super) fn parse_protocol(
     text: Option<&str>,
-    field: std::fmt::Arguments<'_>,
+    field: fmt::Arguments<'_>,
 ) -> Result<Protocol, Reason> {
     match text {
         None | Some("" | "TCP") => Ok(Protocol::Tcp),

@@ -94,3 +94,16 @@ where
 
 /// The ports that can be connected to.
 pub(super) const PORTS: RangeInclusive<u16> = 1..=u16::MAX;
+
+/// The most ports of an object: those of an EndpointSlice (`maxPorts`,
+/// `pkg/apis/discovery/validation`). For Services the API sets no limit of its own, but etcd's limit
+/// of 1.5 MiB for an object comes to fewer than this.
+const MAX_PORTS: usize = 20_000;
+
+/// Fails if an object has more ports than are taken in.
+pub(super) fn bounded_ports(count: usize, field: &str) -> Result<(), Reason> {
+    if count > MAX_PORTS {
+        return Err(format!("{field}: {count} ports are more than {MAX_PORTS}"));
+    }
+    Ok(())
+}

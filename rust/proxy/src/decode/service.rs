@@ -13,13 +13,9 @@ use smol_str::SmolStr;
 
 use super::address::{parse_address, parse_range};
 use super::object::{ApiObject, Content, HasEntries, Metadata, is_dns_name, parse_protocol};
-use super::reason::{LeftOut, PORTS, Quoted, Reason, Shortened, required_number};
+use super::reason::{LeftOut, PORTS, Quoted, Reason, Shortened, bounded_ports, required_number};
 use crate::state::{Service, ServicePort, TrafficPolicy};
 use crate::{Kind, NamespacedName};
-
-/// The most ports of a Service. The API sets no limit of its own, but etcd's limit of 1.5 MiB
-/// for an object comes to fewer than this.
-const MAX_PORTS: usize = 20_000;
 
 /// The timeout of session affinity where none is given
 /// (`DefaultClientIPServiceAffinitySeconds` of `k8s.io/api/core/v1`).
@@ -270,12 +266,7 @@ impl Spec {
 
     fn ports(&self) -> Result<Vec<ServicePort>, Reason> {
         let written = self.ports.as_deref().unwrap_or_default();
-        if written.len() > MAX_PORTS {
-            let count = written.len();
-            return Err(format!(
-                "spec.ports: {count} ports are more than {MAX_PORTS}"
-            ));
-        }
+        bounded_ports(written.len(), "spec.ports")?;
         let ports: Vec<_> = written
             .iter()
             .enumerate()

@@ -253,7 +253,7 @@ fn nesting_and_size_are_no_harm() {
         ),
         (
             format!(r#""metadata": {{"name": "web", "annotations": {{"a": "{long}"}}}}"#),
-            true,
+            false,
         ),
     ] {
         let json = if extra.starts_with("\"metadata") {
@@ -265,6 +265,97 @@ fn nesting_and_size_are_no_harm() {
         };
         let record = decode_object(&json);
         assert_eq!(record.content.is_ok(), is_valid, "{extra:.60}");
+    }
+}
+
+#[test]
+fn annotations_beyond_what_the_api_allows_are_rejected() {
+    let annotated = |size: usize| {
+        let value = "x".repeat(size - 1);
+        SERVICE.replace(
+            r#"{"name": "web"}"#,
+            &format!(r#"{{"name": "web", "annotations": {{"a": "{value}"}}}}"#),
+        )
+    };
+    assert!(decode_object(&annotated(256 << 10)).content.is_ok());
+    assert_eq!(
+        rejection(&annotated((256 << 10) + 1)),
+        "metadata.annotations: 262145 bytes are more than the 262144 allowed"
+    );
+}
+
+#[test]
+fn only_objects_that_are_not_utf8_are_rejected() {
+    let broken = SERVICE.replace(r#""name": "web""#, r#""name": "broken", "x": "@""#);
+    let intact = SERVICE.replace(r#""name": "web""#, r#""name": "intact", "x": "?\u00e9""#);
+    let list = |metadata: &str| {
+        let kind = r#""kind": "ServiceList", "apiVersion": "v1""#;
+        let metadata = format!(r#""metadata": {{"resourceVersion": "7", "x": "{metadata}"}}"#);
+        let items = format!(r#"[{broken}, {intact}, {broken}, {SERVICE}]"#);
+        bytes(&format!(r#"{{{kind}, {metadata}, "items": {items}}}"#))
+    };
+    let document = Document::decode(&list("")).unwrap();
+    assert_eq!(
+        names(&document),
+        [
+            "!default/broken",
+            "default/intact",
+            "!default/broken",
+            "default/web"
+        ]
+    );
+    assert_eq!(document.resource_version.as_deref(), Some("7"));
+    assert_eq!(document.records[0].content, Err("not UTF-8".to_owned()));
+    let error = Document::decode(&list("@")).unwrap_err();
+    assert!(matches!(error, DecodeError::NotUtf8(_)), "{error}");
+
+    let document = Document::decode(&bytes(&broken)).unwrap();
+    assert_eq!(names(&document), ["!default/broken"]);
+    let nameless = broken.replace("broken", "bro@ken");
+    let document = Document::decode(&bytes(&nameless)).unwrap();
+    assert_eq!(document.unidentified[0].reason, "not UTF-8");
+
+    let event = |event_type: &str, more: &str| {
+        Event::decode(&bytes(&format!(
+            r#"{{"type": "{event_type}", "object": {broken}{more}}}"#
+        )))
+    };
+    for event in [event("ADDED", ""), event("MODIFIED", "")] {
+        let (Event::Added(document) | Event::Modified(document)) = event.unwrap() else {
+            panic!("another event");
+        };
+        assert_eq!(names(&document), ["!default/broken"]);
+    }
+    let Event::Deleted(object) = event("DELETED", "").unwrap() else {
+        panic!("another event");
+    };
+    assert_eq!(object.known.unwrap().1.name, "broken");
+    let error = event("ADDED", r#", "x": "@""#).unwrap_err();
+    assert!(matches!(error, DecodeError::NotUtf8(_)), "{error}");
+}
+
+/// The text, with a byte that is no UTF-8 for each `@`.
+fn bytes(text: &str) -> Vec<u8> {
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| if byte == b'@' { 0xff } else { byte })
+        .collect()
+}
+
+#[test]
+fn whatever_is_wrong_with_metadata_the_object_is_named() {
+    for wrong in [
+        r#""labels": 5"#,
+        r#""annotations": [5]"#,
+        r#""creationTimestamp": {}"#,
+    ] {
+        let json = SERVICE.replace(r#""name": "web""#, &format!(r#"{wrong}, "name": "web""#));
+        assert_eq!(names(&decode(&json)), ["!default/web"], "{wrong}");
+        let line = format!(r#"{{"type": "DELETED", "object": {json}}}"#);
+        let Event::Deleted(object) = Event::decode(line.as_bytes()).unwrap() else {
+            panic!("another event");
+        };
+        assert_eq!(object.known.unwrap().1.name, "web");
     }
 }
 
@@ -346,7 +437,7 @@ fn lines_that_are_no_event_fail() {
         (r#"{"object": {}}"#, true),
         (r#"{"type": "SURPRISE", "object": {}}"#, true),
         (r#"{"type": "ADDED", "object": 5}"#, true),
-        (r#"{"type": "DELETED", "object": {"metadata": 5}}"#, true),
+        (r#"{"type": "DELETED", "object": 5}"#, true),
         (r#"{"type": "ERROR", "object": []}"#, true),
     ] {
         let error = Event::decode(line.as_bytes()).unwrap_err();
