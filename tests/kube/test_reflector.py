@@ -559,6 +559,28 @@ def test_a_line_that_is_cut_off_is_dropped(server: ApiServer, start: Start, what
     assert running.reflector.status.invalid_lines == 0
 
 
+def cut_and_resumed(server: ApiServer) -> None:
+    watches = len(server.asked(SERVICES, "watch"))
+    server.inject(SERVICES, Fault("cut in line"))
+    eventually(lambda: len(server.asked(SERVICES, "watch")) > watches and watching(server))
+
+
+def test_a_watch_that_brought_something_is_resumed_at_once(server: ApiServer, start: Start) -> None:
+    # No watch ever takes a second.
+    running = start(clock=lambda: 0.0)
+    synced(server, running)
+    for name in ("c", "d", "e"):
+        server.put(SERVICES, service(name))
+        eventually(lambda name=name: name in running.sink.names)
+        cut_and_resumed(server)
+    assert running.waits.made == []
+    assert running.reflector.status.failures == 3
+    # The last of these brings nothing.
+    cut_and_resumed(server)
+    cut_and_resumed(server)
+    assert running.waits.made
+
+
 def test_lines_of_megabytes_are_read(server: ApiServer, start: Start) -> None:
     running = start()
     synced(server, running)

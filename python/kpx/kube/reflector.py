@@ -215,11 +215,14 @@ class Reflector:
     def _wait_after(self, message: str, at_least: float | None = None) -> None:
         if self._stop.is_set():
             return
-        self.status.failures += 1
-        self.status.last_error = message
+        self._note_failure(message)
         seconds = self._backoff.wait(at_least)
         _log.warning("%s; trying again in %.1f s", message, seconds)
         self._stop.wait(seconds)
+
+    def _note_failure(self, message: str) -> None:
+        self.status.failures += 1
+        self.status.last_error = message
 
     def _not_served(self, refusal: NotFound) -> None:
         """Takes a resource that an older server does not serve for an empty one."""
@@ -309,14 +312,24 @@ class Reflector:
             if version is None:
                 self._sink.begin_replace(self._resource.kind)
             self._read(response, stream, started + seconds + _OVERTIME_SECONDS)
+        except ClusterUnreadable as failure:
+            if stream.initial or self._was_vain(stream, started):
+                raise
+            # As with client-go, a watch that was of use is resumed at once.
+            self._note_failure(str(failure))
+            _log.warning("%s; resuming", failure)
+            return
         finally:
             self._drop(response)
         if self._stop.is_set():
             return
         if stream.initial:
             raise _StreamingRejected("the stream ended before its list did")
-        if stream.events == 0 and self._clock() - started < _SHORTEST_WATCH_SECONDS:
+        if self._was_vain(stream, started):
             raise _WatchFailed(f"a watch of {self._resource.name} ended at once, without an event")
+
+    def _was_vain(self, stream: "_Stream", started: float) -> bool:
+        return stream.events == 0 and self._clock() - started < _SHORTEST_WATCH_SECONDS
 
     def _read(self, response: "BaseHTTPResponse", stream: "_Stream", deadline: float) -> None:
         from urllib3.exceptions import HTTPError
