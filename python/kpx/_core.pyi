@@ -118,6 +118,23 @@ class Rejection:
         """Whether the object was left out as a whole, not only a part of it."""
 
 @final
+class ListPages:
+    """Cuts a list into pages while its bytes come, so that it never is in memory as a whole.
+
+    A page is a list of its own, to be fed like any other: what the list says of itself before its
+    items, and some of the items. What is no list makes one page. Nothing is checked.
+    """
+
+    def __init__(self) -> None:
+        """Starts at the beginning of a list."""
+
+    def add(self, chunk: bytes) -> bytes | None:
+        """Takes bytes in; gives a page once enough items are complete."""
+
+    def finish(self) -> bytes:
+        """The last page, once all bytes have come. It has what the list says behind its items."""
+
+@final
 class Plan:
     """What would change in the kernel. Empty, and so false, when the kernel is as desired."""
 

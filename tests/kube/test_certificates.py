@@ -116,9 +116,9 @@ def test_a_client_certificate_that_is_replaced_is_used(
     configuration.ssl_ca_cert = str(authority.certificate)
     configuration.cert_file, configuration.key_file = str(certificate), str(key)
     client = Client(configuration)
-    assert client.list_once(SERVICES, {}) == PAGE
+    assert b"".join(client.list_in_parts(SERVICES, {})) == PAGE
     write_client(authority, tmp_path, "second")
-    assert client.list_once(SERVICES, {}) == PAGE
+    assert b"".join(client.list_in_parts(SERVICES, {})) == PAGE
     assert server.subjects == ["first", "second"]
 
 
@@ -133,7 +133,7 @@ def test_an_authority_that_is_replaced_is_trusted(
     configuration.cert_file, configuration.key_file = str(certificate), str(key)
     client = Client(configuration)
     with pytest.raises(ClusterUnreadable, match="cannot be trusted"):
-        client.list_once(SERVICES, {})
+        b"".join(client.list_in_parts(SERVICES, {}))
     (tmp_path / "new.crt").write_bytes(authority.certificate.read_bytes())
     (tmp_path / "new.crt").rename(trusted)
-    assert client.list_once(SERVICES, {}) == PAGE
+    assert b"".join(client.list_in_parts(SERVICES, {})) == PAGE

@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
+from kpx._core import ListPages
 from kpx.errors import ClusterUnreadable
 from kpx.kube.rate_limit import RateLimit
 from kpx.kube.refusal import refusal, retry_after
@@ -30,7 +31,9 @@ _LARGEST_REFUSAL_BYTES: Final = 1 << 20
 _LARGEST_ANSWER_BYTES: Final = 1 << 30
 """Ten times what a list of 10,000 Services with ten endpoints each takes, in one piece."""
 
-_JSON: Final = {"Accept": "application/json", "Content-Type": "application/json"}
+_CHUNK_BYTES: Final = 1 << 16
+_ACCEPTED: Final = {"Accept": "application/json"}
+_JSON: Final = {**_ACCEPTED, "Content-Type": "application/json"}
 _WATCH_HEADERS: Final = {
     "Accept": "application/json",
     # What compresses on the way would hold events back.
@@ -109,15 +112,36 @@ class Client:
             (self._sleep or time.sleep)(_pause(attempt, response.headers.get("Retry-After")))
         return _body("list", resource, response, body)
 
-    def list_once(self, resource: Resource, query: Mapping[str, str]) -> bytes:
-        """Reads a page of a list; a server that is busy is an error at once.
+    def list_in_parts(self, resource: Resource, query: Mapping[str, str]) -> Iterator[bytes]:
+        """Reads a page of a list as it comes; a server that is busy is an error at once.
+
+        Yields lists of a few of its objects each, of which only the last one surely says at which
+        version the list is and how it continues.
 
         Raises:
             RequestRefused: The server refused.
-            ClusterUnreadable: The server cannot be reached.
+            ClusterUnreadable: The server cannot be reached, or broke off.
         """
-        response, body = self._send("list", resource.name, "GET", resource.path, query)
-        return _body("list", resource.name, response, body)
+        from urllib3.exceptions import HTTPError
+
+        pages = ListPages()
+        length = 0
+        try:
+            response = self._request("GET", resource.path, query)
+            with closing(response):
+                if response.status != 200:
+                    said = response.read(_LARGEST_REFUSAL_BYTES, decode_content=True)
+                    raise refusal("list", resource.name, response.status, response.headers, said)
+                for chunk in response.stream(_CHUNK_BYTES, decode_content=True):
+                    length += len(chunk)
+                    if length > _LARGEST_ANSWER_BYTES:
+                        raise _too_large("list", resource.name)
+                    if page := pages.add(chunk):
+                        yield page
+                response.release_conn()
+        except (HTTPError, OSError) as failure:
+            raise self.unreachable("list", resource.name, failure) from failure
+        yield pages.finish()
 
     def watch(
         self, resource: Resource, query: Mapping[str, str], read_timeout: float
@@ -256,31 +280,38 @@ class Client:
         path: str,
         query: Mapping[str, str],
         body: bytes | None = None,
-        headers: Mapping[str, str] = {"Accept": "application/json"},
+        headers: Mapping[str, str] = _ACCEPTED,
     ) -> tuple["BaseHTTPResponse", bytes]:
         from urllib3.exceptions import HTTPError
 
         try:
-            response = self._transport.request(
-                method,
-                path,
-                query,
-                body=body,
-                headers={**headers, "Accept-Encoding": "gzip"},
-                read_timeout=self._read_timeout,
-                stream=True,
-            )
+            response = self._request(method, path, query, body, headers)
             said = response.read(_LARGEST_ANSWER_BYTES, decode_content=True)
             if response.read(1, decode_content=True):
                 response.close()
-                raise ClusterUnreadable(
-                    f"cannot {verb} {resource}: the answer is larger than"
-                    f" {_LARGEST_ANSWER_BYTES >> 20} MiB"
-                )
+                raise _too_large(verb, resource)
             response.release_conn()
             return response, said
         except (HTTPError, OSError) as failure:
             raise self.unreachable(verb, resource, failure) from failure
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _ACCEPTED,
+    ) -> "BaseHTTPResponse":
+        return self._transport.request(
+            method,
+            path,
+            query,
+            body=body,
+            headers={**headers, "Accept-Encoding": "gzip"},
+            read_timeout=self._read_timeout,
+            stream=True,
+        )
 
     def unreachable(self, verb: str, resource: str, failure: Exception) -> ClusterUnreadable:
         """The error that a failure of the connection stands for."""
@@ -309,6 +340,11 @@ class Client:
                 "check `certificate-authority` in the kubeconfig",
             )
         return ClusterUnreadable(f"{act} broke the connection off: {failure}")
+
+
+def _too_large(verb: str, resource: str) -> ClusterUnreadable:
+    limit = _LARGEST_ANSWER_BYTES >> 20
+    return ClusterUnreadable(f"cannot {verb} {resource}: the answer is larger than {limit} MiB")
 
 
 def _body(verb: str, resource: str, response: "BaseHTTPResponse", body: bytes) -> bytes:

@@ -263,12 +263,13 @@ class Reflector:
             asked = {**query, "continue": token} if token else query
             if token:
                 asked.pop("resourceVersion", None)
-            page = self._client.list_once(self._resource, asked)
-            self._contact()
-            if self._stop.is_set():
-                return
-            report = self._sink.feed(page)
-            if report.resource_version is None:
+            report = None
+            for part in self._client.list_in_parts(self._resource, asked):
+                self._contact()
+                if self._stop.is_set():
+                    return
+                report = self._sink.feed(part)
+            if report is None or report.resource_version is None:
                 raise ClusterUnreadable(
                     f"cannot list {self._resource.name}: the API server's answer is no list",
                     "check that the address is that of a Kubernetes API server",

@@ -11,6 +11,7 @@ mod foreign;
 mod ipvs;
 mod kernel;
 mod leftovers;
+mod list_pages;
 mod plan;
 mod pods;
 mod proxier;
@@ -34,6 +35,8 @@ mod _core {
     use crate::ipvs::{probe_ipvs, set_ipvs_timeouts};
     #[pymodule_export]
     use crate::leftovers::{remove_kube_proxy_ipvs, remove_kube_proxy_rules};
+    #[pymodule_export]
+    use crate::list_pages::PyListPages;
     #[pymodule_export]
     use crate::plan::PyPlan;
     #[pymodule_export]

@@ -10,6 +10,7 @@ mod event;
 mod field;
 mod identity;
 mod kind;
+mod list_pages;
 mod lossy;
 mod object;
 mod reason;
@@ -19,6 +20,7 @@ pub(crate) use document::Document;
 pub use error::DecodeError;
 pub(crate) use event::{Event, Identified};
 pub use kind::Kind;
+pub use list_pages::ListPages;
 pub(crate) use object::{Content, Record};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod frames;
+mod pages;
 mod services;
 
 use super::{Document, Record};
