@@ -1,6 +1,7 @@
 """The flusher over flows that the kernel takes or not."""
 
 import threading
+import time
 from typing import cast
 
 from kpx._core import StaleFlows
@@ -74,3 +75,21 @@ def test_what_failed_is_tried_with_the_next() -> None:
     run_to_the_end(flusher)
 
     assert first.flushed == ["a b"]
+
+
+def test_what_failed_is_tried_again_though_nothing_is_submitted() -> None:
+    metrics = Metrics()
+    flusher = Flusher(metrics, first_retry=0.01)
+    flows = Flows("a")
+    flows.failures = 3
+    thread = threading.Thread(target=flusher.run, daemon=True)
+    thread.start()
+    submit(flusher, flows)
+    deadline = time.monotonic() + 20
+    while not flows.flushed:
+        assert time.monotonic() < deadline, "it is not tried again"
+        time.sleep(0.01)
+    flusher.stop()
+    thread.join(20)
+    assert flows.flushed == ["a"]
+    assert "kpx_flow_flush_failures_total 3.0" in metrics.exposition().decode()

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from typing import Final
 
 from kpx._core import StaleFlows
 from kpx.agent.metrics import Metrics
@@ -10,15 +11,28 @@ from kpx.errors import FlushFailed
 
 __all__ = ["Flusher"]
 
+FIRST_RETRY_SECONDS: Final = 1.0
+LONGEST_RETRY_SECONDS: Final = 60.0
+
 _log = logging.getLogger(__name__)
 
 
 class Flusher:
-    """Flushes what it is given, one after the other. One thread runs it; another submits."""
+    """Flushes what it is given, one after the other. One thread runs it; another submits.
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Does nothing yet."""
+    What fails is tried again after a pause that doubles, or with what is submitted next.
+    """
+
+    def __init__(self, metrics: Metrics, *, first_retry: float = FIRST_RETRY_SECONDS) -> None:
+        """Does nothing yet.
+
+        Args:
+            metrics: Counts what is deleted.
+            first_retry: Seconds until what failed is tried again the first time.
+        """
         self._metrics = metrics
+        self._first_retry = first_retry
+        self._retry: float | None = None
         self._stale: StaleFlows | None = None
         self._is_due = False
         self._stopped = False
@@ -32,7 +46,7 @@ class Flusher:
             self._wake.notify()
 
     def stop(self) -> None:
-        """Lets `run` return once what was submitted is done."""
+        """Lets `run` return once what was submitted is done, or has failed."""
         with self._wake:
             self._stopped = True
             self._wake.notify()
@@ -41,8 +55,8 @@ class Flusher:
         """Works until it is stopped."""
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._is_due or self._stopped)
-                if not self._is_due:
+                self._wake.wait_for(lambda: self._is_due or self._stopped, self._retry)
+                if self._stopped and not self._is_due:
                     return
                 stale, self._stale = self._stale, None
                 self._is_due = False
@@ -55,12 +69,16 @@ class Flusher:
             deleted = stale.flush()
         except FlushFailed as failure:
             with self._wake:
-                # Tried again with the next; what came meanwhile knows better.
+                # What came meanwhile knows better.
                 self._stale = stale.merged(self._stale) if self._stale is not None else stale
+            seconds = min(self._retry * 2, LONGEST_RETRY_SECONDS) if self._retry else None
+            self._retry = seconds or self._first_retry
             self._metrics.flush_failed()
             hint = f" ({failure.hint})" if failure.hint else ""
-            _log.error("cannot delete stale flows: %s%s; trying with the next", failure, hint)
+            again = f"trying again in {self._retry:g} s"
+            _log.error("cannot delete stale flows: %s%s; %s", failure, hint, again)
             return
+        self._retry = None
         self._metrics.flushed(deleted, time.monotonic() - began)
         if deleted:
             _log.info("deleted %d stale flows", deleted)
