@@ -223,6 +223,32 @@ class TestEvents:
         assert first["regarding"]["uid"] == "uid-1"
         assert first["note"] == "it did not work"
 
+    def test_what_all_find_is_reported_once(
+        self, server: ApiServer, client: Client, recorder: EventRecorder
+    ) -> None:
+        stop = threading.Event()
+        others = [EventRecorder(client, "kpx", f"node-{number}") for number in range(5)]
+        threads = [threading.Thread(target=other.run, args=(stop,)) for other in others]
+        for thread in threads:
+            thread.start()
+        for each in [recorder, *others] * 2:
+            each.record(self.WEB, "Warning", "Rejected", "Program", "no type", is_shared=True)
+        recorder.record(self.WEB, "Warning", "Rejected", "Program", "no port", is_shared=True)
+        recorder.record(self.WEB, "Warning", "Refused", "Program", "no type")
+        asked = "/apis/events.k8s.io/v1/namespaces/default/events"
+        # Of each who found it and one who counted it up, and the two others.
+        eventually(lambda: len(server.asked(asked)) == 8)
+        eventually(lambda: len(server.get(EVENTS)) == 3)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert sorted(event["note"] for event in server.get(EVENTS)) == [
+            "no port",
+            "no type",
+            "no type",
+        ]
+        assert [each.dropped for each in others] == [0] * 5
+
     def test_an_object_gets_a_bounded_number(
         self, server: ApiServer, recorder: EventRecorder
     ) -> None:

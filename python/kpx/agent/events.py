@@ -28,4 +28,6 @@ def record(recorder: EventRecorder, omissions: Sequence[Omission]) -> None:
             "RefusedByKernel" if one.is_refused else "Rejected",
             "Program",
             one.reason,
+            # What is wrong with an object, every node finds.
+            is_shared=not one.is_refused,
         )

@@ -1,5 +1,6 @@
 """Events on objects, for those who look at them with `kubectl describe`."""
 
+import hashlib
 import json
 import logging
 import queue
@@ -14,7 +15,7 @@ from typing import Any, Final
 from kpx.errors import ClusterUnreadable
 from kpx.kube.client import Client
 from kpx.kube.rate_limit import RateLimit
-from kpx.kube.refusal import NotFound
+from kpx.kube.refusal import AlreadyExists, NotFound
 from kpx.kube.resources import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NODES, SERVICE_CIDRS, SERVICES
 
 __all__ = ["EventRecorder", "ObjectReference"]
@@ -55,6 +56,7 @@ class _Note:
     reason: str
     action: str
     note: str
+    is_shared: bool
 
 
 @dataclass
@@ -62,6 +64,7 @@ class _Series:
     name: str
     count: int
     last: float
+    is_ours: bool
 
 
 class EventRecorder:
@@ -100,7 +103,14 @@ class EventRecorder:
         self.dropped = 0
 
     def record(
-        self, regarding: ObjectReference, event_type: str, reason: str, action: str, note: str
+        self,
+        regarding: ObjectReference,
+        event_type: str,
+        reason: str,
+        action: str,
+        note: str,
+        *,
+        is_shared: bool = False,
     ) -> None:
         """Takes an Event in, to be written soon.
 
@@ -110,11 +120,12 @@ class EventRecorder:
             reason: Why, in one word for machines, such as `FailedToProgram`.
             action: What was being done, in one word.
             note: What a person is told; cut at 1 KiB.
+            is_shared: Whether every instance finds the same: the first one reports it, under a
+                name that follows from what it says, and the others find it reported.
         """
+        text = _cut(note, _LONGEST_NOTE)
         try:
-            self._queue.put_nowait(
-                _Note(regarding, event_type, reason, action, _cut(note, _LONGEST_NOTE))
-            )
+            self._queue.put_nowait(_Note(regarding, event_type, reason, action, text, is_shared))
         except queue.Full:
             self.dropped += 1
 
@@ -137,7 +148,7 @@ class EventRecorder:
             known.count += 1
             known.last = self._clock()
             self._series.move_to_end(note)
-            if self._is_allowed(note.regarding):
+            if known.is_ours and self._is_allowed(note.regarding):
                 self._count_up(note, known)
             return
         if self._is_allowed(note.regarding):
@@ -163,16 +174,18 @@ class EventRecorder:
 
     def _make(self, note: _Note) -> None:
         regarding = note.regarding
-        metadata = {
-            "namespace": _namespace(regarding),
-            "generateName": f"{regarding.name[:200]}.",
-        }
         reference = {
             "apiVersion": regarding.api_version,
             "kind": regarding.kind,
             "namespace": regarding.namespace,
             "name": regarding.name,
             "uid": regarding.uid or self._uid(regarding),
+        }
+        prefix = f"{regarding.name[:200]}."
+        name = prefix + _digest(*reference.values(), note.reason, note.note)
+        metadata = {
+            "namespace": _namespace(regarding),
+            **({"name": name} if note.is_shared else {"generateName": prefix}),
         }
         body: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
@@ -187,8 +200,13 @@ class EventRecorder:
             "reportingController": self._controller,
             "reportingInstance": self._instance,
         }
-        made = self._client.create(EVENTS, _namespace(regarding), regarding.name, body)
-        self._series[note] = _Series(_metadata(made, "name"), 1, self._clock())
+        is_ours = True
+        try:
+            made = self._client.create(EVENTS, _namespace(regarding), regarding.name, body)
+            name = _metadata(made, "name")
+        except AlreadyExists:
+            is_ours = False
+        self._series[note] = _Series(name, 1, self._clock(), is_ours)
         _remember(self._series, note)
 
     def _uid(self, regarding: ObjectReference) -> str:
@@ -216,6 +234,11 @@ def _metadata(answer: bytes, field: str) -> str:
         return str(json.loads(answer)["metadata"][field])
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise ClusterUnreadable(f"the API server's answer has no `metadata.{field}`") from error
+
+
+def _digest(*parts: str) -> str:
+    """Few characters that differ for other texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _cut(text: str, length: int) -> str:
