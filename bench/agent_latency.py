@@ -1,12 +1,14 @@
-"""Events over loopback HTTP to `kpx run`: `agent_latency SERVICES ENDPOINTS EVENTS SECONDS`.
+"""Events over loopback HTTP to `kpx run`: `agent_latency [SERVICES ENDPOINTS EVENTS SECONDS]`.
 
-Serves a cluster, starts the agent beside it, writes watch events, and times each until the
-kernel's ruleset has a new generation, which it gets with the commit. Then sends 1,000 events a
-second for a while, and one burst. Runs in the network namespace it programs.
+Serves a cluster of 10,000 Services with 10 endpoints each, starts the agent beside it, writes 500
+watch events, and times each until the kernel's ruleset has a new generation, which it gets with
+the commit. Then sends 1,000 events a second for 60 s, and times each until the kernel tells of the
+endpoint it brought; and one burst. Runs in the network namespace it programs.
 """
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,11 +25,16 @@ from urllib.parse import urlsplit
 from . import cases
 
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+DEFAULTS = (10_000, 10, 500, 60)
 RATE = 1_000
 """Events a second of the steady load."""
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 NETLINK_NETFILTER, NFNLGRP_NFTABLES, NFT_MSG_NEWGEN = 12, 7, 15
+
+
+_REPLACED = re.compile(rb"\x0a\xff(.)(.)", re.DOTALL)
+"""The address of an endpoint that an event brought: 10.255.0.0/16, and the number of the event."""
 
 
 class Commits:
@@ -51,6 +59,20 @@ class Commits:
             if _has_generation(message):
                 return True
         return False
+
+    def endpoints(self, stop: threading.Event) -> dict[int, float]:
+        """When each endpoint that an event brought was committed first, by the event's number."""
+        found: dict[int, float] = {}
+        while not stop.is_set():
+            self._socket.settimeout(0.3)
+            try:
+                message = self._socket.recv(1 << 20)
+            except OSError:  # nothing came, or more than fits was lost
+                continue
+            now = time.perf_counter()
+            for high, low in _REPLACED.findall(message):
+                found.setdefault(high[0] * 250 + low[0] - 1, now)
+        return found
 
     def drain(self) -> None:
         """Forgets the commits so far."""
@@ -141,7 +163,8 @@ def _peak_bytes(pid: int) -> int:
 
 def main() -> None:
     """Prints the figures as a JSON object."""
-    services, endpoints, events, seconds = (int(argument) for argument in sys.argv[1:5])
+    given = [int(argument) for argument in sys.argv[1:]]
+    services, endpoints, events, seconds = [*given, *DEFAULTS[len(given) :]]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     server = Server(services, endpoints)
     config = {
@@ -204,20 +227,26 @@ def _measure(
         milliseconds.append((time.perf_counter() - began) * 1e3)
         # The agent is idle again when the next event comes.
         time.sleep(0.03)
-    lines = [line(number + n) for n in range(RATE * seconds)]
+    first = number + 1
+    lines = [line(first + n) for n in range(RATE * seconds)]
     number += len(lines)
     commits.drain()
-    cpu, began = _cpu(agent.pid), time.perf_counter()
-    for index, event in enumerate(lines):
-        if (ahead := began + index / RATE - time.perf_counter()) > 0:
-            time.sleep(ahead)
-        server.send(event)
-    took = time.perf_counter() - began
-    cpu = _cpu(agent.pid) - cpu
-    lag_began = time.perf_counter()
-    last = lag_began
-    while commits.wait(0.3):
-        last = time.perf_counter()
+    stop = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        committed = pool.submit(commits.endpoints, stop)
+        sent = []
+        cpu, began = _cpu(agent.pid), time.perf_counter()
+        for index, event in enumerate(lines):
+            if (ahead := began + index / RATE - time.perf_counter()) > 0:
+                time.sleep(ahead)
+            sent.append(time.perf_counter())
+            server.send(event)
+        took = time.perf_counter() - began
+        cpu = _cpu(agent.pid) - cpu
+        time.sleep(1)
+        stop.set()
+        at = committed.result()
+    lags = [at[first + n] - moment for n, moment in enumerate(sent) if first + n in at]
     touched = min(5_000, services)
     burst = b"".join(line(number + n) for n in range(1, touched + 1))
     commits.drain()
@@ -230,7 +259,8 @@ def _measure(
         "milliseconds": milliseconds,
         "events_per_second": len(lines) / took if lines else 0,
         "cores": cpu / took,
-        "final_lag_seconds": last - lag_began,
+        "lag_milliseconds": [lag * 1e3 for lag in lags],
+        "unseen": len(sent) - len(lags),
         "burst_seconds": burst_end - burst_began,
         "peak_bytes": _peak_bytes(agent.pid),
     }
