@@ -73,6 +73,10 @@ test-python: install $(VENV)/.test-system  ## Run the Python tests, the packet t
 test-ipvs: install $(VENV)/.test-system  ## Run the tests of IPVS on Debian's kernels 6.1 and 6.12, booted under QEMU
 	$(BIN)/python tests/vm/run.py --suite ipvs
 
+.PHONY: test-long
+test-long: install $(VENV)/.test-system  ## Kill the agent a hundred times under load, and soak it for ten minutes
+	$(AS_ROOT) env KPX_KILLS=100 KPX_SOAK=600 $(BIN)/python -m pytest -q -s tests/netns/test_kills.py tests/netns/test_soak.py
+
 .PHONY: test-vm
 test-vm: install $(VENV)/.test-system  ## Run all kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU
 	$(BIN)/python tests/vm/run.py

@@ -15,17 +15,20 @@ concurrency, generations). For a test in the same process:
 
 Faults of an open watch are `end` (as a timeout does), `cut` (no last chunk), `cut in line` and
 `cut in chunk` (half an event, before), `silence` (no bytes and no end), `error` (an ERROR with a
-`code`) and `raw` (any `text`). `Refusal(hang=True)` accepts a request and never answers.
+`code`), `raw` (any `text`) and `replay` (the events of the last `code` versions once more).
+`Refusal(hang=True)` accepts a request and never answers. `leave()` refuses connections until
+`come_back()`, and `store.restore(...)` goes back in time as from a backup.
 
 As a process of its own, `python -m fakes.apiserver`, for other network namespaces: the first line
-of stdin is a JSON object with `objects` and `refusals` by path and, optionally, `host` and `port`;
-the URL comes back as a line. Each further line is a command, a JSON list such as
+of stdin is a JSON object with `objects` and `refusals` by path and, optionally, `host`, `port` and
+`streaming_lists`; the URL comes back as a line. Each further line is a command, a JSON list such as
 `["put", PATH, OBJECT]`, `["remove", PATH, NAMESPACE, NAME]`, `["compact", PATH]`,
 `["inject", PATH, {"what": "cut"}]`, `["refuse", PATH, {"status": 503}]`, `["emit", PATH, OBJECT,
 RATE, COUNT]` (stamped changes, for measuring) or `["get", PATH]`, and is answered by a line of JSON
-once it is done. It ends with stdin.
+once it is done. It ends with stdin. `api_server_process` runs such a process and speaks to it.
 """
 
+from fakes.apiserver.process import ApiServerProcess, api_server_process
 from fakes.apiserver.server import (
     ENDPOINT_SLICES,
     ENDPOINTS,
@@ -54,8 +57,10 @@ __all__ = [
     "SERVICES",
     "SERVICE_CIDRS",
     "ApiServer",
+    "ApiServerProcess",
     "Fault",
     "Refusal",
     "Request",
+    "api_server_process",
     "write_kubeconfig",
 ]

@@ -9,7 +9,11 @@ from fakes.apiserver import ApiServer, Fault, Refusal
 
 def main() -> None:
     script = json.loads(sys.stdin.readline())
-    with ApiServer(script.get("host", "127.0.0.1"), script.get("port", 0)) as server:
+    with ApiServer(
+        script.get("host", "127.0.0.1"),
+        script.get("port", 0),
+        streaming_lists=script.get("streaming_lists", True),
+    ) as server:
         for path, objects in script.get("objects", {}).items():
             server.preload(path, objects)
         for path, refusals in script.get("refusals", {}).items():
@@ -36,7 +40,17 @@ def obey(server: ApiServer, command: str, path: str, arguments: list[Any]) -> An
         case "get":
             return server.get(path)
         case "inject":
-            return server.inject(path, Fault(**arguments[0]))
+            fault = arguments[0]
+            # A byte is a character, so that text need not be UTF-8.
+            return server.inject(
+                path, Fault(**{**fault, "text": fault.get("text", "").encode("latin-1")})
+            )
+        case "leave":
+            return server.leave()
+        case "return":
+            return server.come_back()
+        case "restore":
+            return server.store.restore(*arguments)
         case "refuse":
             return server.refusals[path].append(Refusal(**arguments[0]))
         case _:

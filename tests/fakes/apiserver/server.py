@@ -124,14 +124,22 @@ class ApiServer:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "ApiServer":
-        self._http = _Http((self.host, self.port), _handler(self))
-        self.port = self._http.server_port
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-        self._thread.start()
+        self.come_back()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.leave()
+
+    def come_back(self) -> None:
+        """Listens, at the port of before if there was one."""
+        self._http = _Http((self.host, self.port), _handler(self))
+        self.port = self._http.server_port
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Breaks every watch off, and refuses connections; what it knows may change meanwhile."""
         self._http.shutdown()
         self._thread.join()
         self._http.server_close()

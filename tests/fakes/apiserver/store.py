@@ -85,6 +85,19 @@ class Store:
             self.version += 1
             self._forget(self.collection(path))
 
+    def restore(self, contents: dict[str, list[Object]]) -> None:
+        """Goes back to what was there before, resource versions included, as from a backup."""
+        with self.changed:
+            self.version = max(
+                int(item["metadata"]["resourceVersion"])
+                for items in contents.values()
+                for item in items
+            )
+            for path, items in contents.items():
+                collection = self.collection(path)
+                collection.objects = {key_of(item): (item, encode(item)) for item in items}
+                self._forget(collection)
+
     def _forget(self, collection: Collection) -> None:
         collection.history.clear()
         collection.oldest = self.version
@@ -112,7 +125,9 @@ def key_of(given: Object) -> Key:
 
 
 def encode(given: Object) -> bytes:
-    return json.dumps(given, separators=(",", ":")).encode()
+    """As JSON; the characters `\\udc80` to `\\udcff` are written as bytes that are no UTF-8."""
+    text = json.dumps(given, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def matches(item: Object | None, query: dict[str, str]) -> bool:

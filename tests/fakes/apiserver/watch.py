@@ -14,9 +14,9 @@ class Fault:
     """Something done to an open watch."""
 
     what: str
-    """`end`, `cut`, `cut in line`, `cut in chunk`, `silence`, `error` or `raw`."""
+    """`end`, `cut`, `cut in line`, `cut in chunk`, `silence`, `error`, `raw` or `replay`."""
     code: int = 500
-    """Of an `error`."""
+    """Of an `error`; of a `replay`, by how many versions it goes back."""
     message: str = "failed"
     text: bytes = b""
     """Of `raw`: what is sent as it is."""
@@ -83,6 +83,9 @@ class Watch:
         half = b'{"type":"ADDED","object":{"kind":"' + b"x" * 20
         if fault.what == "raw":
             write(_chunk(fault.text, b""))
+            return False
+        if fault.what == "replay":
+            self._version = max(self._collection.oldest, self._version - fault.code)
             return False
         if fault.what == "error":
             status = {"kind": "Status", "code": fault.code, "message": fault.message}
