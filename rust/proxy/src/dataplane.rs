@@ -83,6 +83,10 @@ pub trait CommitFailure: std::error::Error + 'static {
     /// Whether the kernel refused what was asked of it, so that asking for less may help. A lack
     /// of permission, of memory or of an answer is none of this.
     fn is_refusal(&self) -> bool;
+    /// Whether the transaction is larger than can be sent, so that its parts may succeed.
+    fn is_too_large(&self) -> bool {
+        false
+    }
     /// Whether what the kernel holds is no longer certain: somebody else changed the ruleset
     /// since it was read, or the kernel's answer is missing.
     fn is_uncertain(&self) -> bool;
@@ -102,6 +106,10 @@ impl CommitFailure for CommitError {
 
     fn is_refusal(&self) -> bool {
         matches!(self, Self::Rejected { source, .. } if !source.is_permission())
+    }
+
+    fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
     }
 
     fn is_uncertain(&self) -> bool {

@@ -90,7 +90,8 @@ where
     /// Makes the kernel hold what is desired. With `full`, reads the kernel and compares all.
     ///
     /// A Service that the kernel refuses is left as it was and named in
-    /// [`SyncReport::failures`]; everything else is programmed. Fails only if nothing can be done.
+    /// [`SyncReport::failures`]; everything else is programmed. What is too large for one
+    /// transaction is programmed in several. Fails only if nothing can be done.
     pub fn sync(&mut self, full: bool) -> SyncResult<SyncReport, D> {
         let mut total = SyncReport::default();
         let was_known = self.programmed.is_some();
@@ -115,7 +116,9 @@ where
                 {
                     attempts += 1;
                 }
-                Err(ApplyError::Commit { service, source }) if source.is_refusal() => {
+                Err(ApplyError::Commit { service, source })
+                    if source.is_refusal() || source.is_too_large() =>
+                {
                     let services = services(&plan);
                     let is_last = attempts == ATTEMPTS;
                     match service.filter(|_| named < NAMED) {
@@ -170,7 +173,8 @@ where
         failures
     }
 
-    /// Programs these Services, half by half, until those that the kernel refuses are alone.
+    /// Programs these Services, half by half, until each half is small enough, and those that the
+    /// kernel refuses are alone.
     fn isolate(
         &mut self,
         services: Vec<NamespacedName>,
@@ -197,15 +201,16 @@ where
             match self.apply_part(&plan) {
                 Ok(report) => total.add(&report),
                 Err(ApplyError::Commit { source, .. })
-                    if source.is_refusal() && !group.is_empty() =>
+                    if group.len() > 1 && (source.is_refusal() || source.is_too_large()) =>
                 {
-                    if group.len() == 1 {
-                        self.fail(group.swap_remove(0), &source);
-                    } else {
-                        let rest = group.split_off(group.len() / 2);
-                        waiting.extend(group.iter().chain(&rest).cloned());
-                        groups.extend([rest, group]);
-                    }
+                    let rest = group.split_off(group.len() / 2);
+                    waiting.extend(group.iter().chain(&rest).cloned());
+                    groups.extend([rest, group]);
+                }
+                Err(ApplyError::Commit { source, .. })
+                    if group.len() == 1 && source.is_refusal() =>
+                {
+                    self.fail(group.swap_remove(0), &source);
                 }
                 Err(ApplyError::Servers(refusals)) => {
                     self.fail_servers(&refusals);

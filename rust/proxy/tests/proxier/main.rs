@@ -18,6 +18,7 @@ mod manifest;
 mod model;
 #[path = "../../../nftables/tests/kernel/namespace.rs"]
 mod namespace;
+mod netlink;
 mod ownership;
 mod packets;
 mod servers;

@@ -1,0 +1,123 @@
+//! Faults of the netlink socket under a whole proxier, on the real kernel.
+
+use std::io;
+
+use kpx_netlink::message::{NLM_F_DUMP_INTR, NLM_F_MULTI};
+use kpx_netlink::socket::NETLINK_NETFILTER;
+use kpx_netlink::{Fault, FaultyTransport, Messages, Socket, Transport};
+use kpx_nftables::{Client, Family};
+use kpx_proxy::{Config, Proxier};
+use serde_json::json;
+
+use crate::manifest;
+use crate::namespace::in_namespace;
+
+/// How often a fault may make a pass fail, one after the other, before it is a defect.
+const PASSES: usize = 4;
+
+fn socket() -> Socket {
+    Socket::open(NETLINK_NETFILTER).unwrap()
+}
+
+/// A proxier that knows a Service with these endpoints.
+fn proxier<T: Transport>(transport: T, hosts: &[u8]) -> Proxier<Client<T>> {
+    let config = Config::from_json(&manifest::config().to_string()).unwrap();
+    let mut proxier = Proxier::new(config, Client::new(transport));
+    let spec = json!({"clusterIP": "10.96.0.1", "ports": [{"name": "http", "port": 80}]});
+    let service = manifest::service("web", &spec, &[]);
+    proxier.feed_event(&manifest::modified(&service)).unwrap();
+    set_endpoints(&mut proxier, hosts);
+    proxier
+}
+
+fn set_endpoints<T: Transport>(proxier: &mut Proxier<Client<T>>, hosts: &[u8]) {
+    let ports = json!([{"name": "http", "port": 8080}]);
+    let endpoint = |host| manifest::endpoint(&format!("10.244.0.{host}"), "elsewhere");
+    let endpoints: Vec<_> = hosts.iter().map(endpoint).collect();
+    let slice = manifest::slice("web", Family::Ipv4, &ports, &endpoints);
+    proxier.feed_event(&manifest::modified(&slice)).unwrap();
+}
+
+/// Passes until one succeeds, and holds the kernel against what a fresh start would ask of it.
+fn sync<T: Transport>(proxier: &mut Proxier<Client<T>>, hosts: &[u8], what: &str) {
+    let done = (0..PASSES).any(|pass| proxier.sync(pass > 0).is_ok());
+    assert!(done, "{what}");
+    let plan = self::proxier(socket(), hosts).plan_all().unwrap();
+    assert!(
+        plan.frontends.is_empty() && plan.members.is_empty(),
+        "{what}"
+    );
+    assert!(
+        plan.definitions.is_empty() && plan.strays.is_empty(),
+        "{what}"
+    );
+}
+
+#[test]
+fn no_lost_failed_or_dropped_datagram_makes_a_difference() {
+    // A start takes some twenty receives, a change two.
+    for position in 0..24 {
+        for fault in [
+            Fault::Fail(libc::ENOBUFS),
+            Fault::Fail(libc::EIO),
+            Fault::Lose,
+        ] {
+            for is_send in [true, false] {
+                in_namespace(move |_| {
+                    let script = std::iter::repeat_n(Fault::Pass, position).chain([fault]);
+                    let transport = FaultyTransport::new(socket());
+                    let transport = if is_send {
+                        transport.on_send(script)
+                    } else {
+                        transport.on_receive(script)
+                    };
+                    let what = format!("{fault:?} at {position}, of sends: {is_send}");
+                    let mut proxier = proxier(transport, &[1, 2]);
+                    sync(&mut proxier, &[1, 2], &what);
+                    set_endpoints(&mut proxier, &[2, 3, 4]);
+                    sync(&mut proxier, &[2, 3, 4], &what);
+                    set_endpoints(&mut proxier, &[]);
+                    sync(&mut proxier, &[], &what);
+                });
+            }
+        }
+    }
+}
+
+/// Says of so many lists that they were interrupted.
+struct Interrupting {
+    socket: Socket,
+    left: usize,
+}
+
+impl Transport for Interrupting {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        self.socket.receive(buffer)?;
+        let first = Messages::new(buffer).next().unwrap();
+        if first.header.flags & NLM_F_MULTI != 0 && self.left > 0 {
+            self.left -= 1;
+            let flags = first.header.flags | NLM_F_DUMP_INTR;
+            buffer[6..8].copy_from_slice(&flags.to_ne_bytes());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_kernel_that_cannot_be_read_for_a_while_is_read_later() {
+    in_namespace(|_| {
+        sync(&mut proxier(socket(), &[1, 2]), &[1, 2], "the first");
+        let transport = Interrupting {
+            socket: socket(),
+            left: 15,
+        };
+        // A list is tried ten times in one pass.
+        let mut second = proxier(transport, &[2, 3]);
+        assert!(second.sync(false).is_err());
+        sync(&mut second, &[2, 3], "the second");
+    });
+}
