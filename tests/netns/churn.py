@@ -4,10 +4,11 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from fakes.apiserver import (
     ENDPOINT_SLICES,
@@ -36,6 +37,14 @@ PAUSE_SECONDS = 0.004
 Target = tuple[str, int]
 
 
+def by_path(items: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The objects as an API server is given them."""
+    found: dict[str, list[dict[str, Any]]] = {path: [] for path in PATHS.values()}
+    for item in items:
+        found[PATHS[item["kind"]]].append(item)
+    return found
+
+
 class Churn:
     """What is desired, and what changes it."""
 
@@ -53,17 +62,14 @@ class Churn:
         """Which pod was taken from which Service, be it for a moment, since this was cleared."""
         self._random = random.Random(7)
 
-    def objects(self) -> dict[str, list[dict[str, object]]]:
+    def objects(self) -> dict[str, list[dict[str, Any]]]:
         """What is desired now, by the path of each collection."""
-        found: dict[str, list[dict[str, object]]] = {path: [] for path in PATHS.values()}
-        for item in self.items():
-            found[PATHS[str(item["kind"])]].append(item)
-        return found
+        return by_path(self.items())
 
-    def items(self) -> list[dict[str, object]]:
+    def items(self) -> list[dict[str, Any]]:
         """What is desired now."""
         there = {**self.services, **({"brief": self.brief} if self.is_brief_there else {})}
-        items: list[dict[str, object]] = json.loads(manifest(self.cluster, there))["items"]
+        items: list[dict[str, Any]] = json.loads(manifest(self.cluster, there))["items"]
         return items
 
     def step(self, server: ApiServerProcess) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class ApiServerProcess:
-    """Obeys like `ApiServer`, command by command."""
+    """Obeys like `ApiServer`, command by command; several threads may give them."""
 
     def __init__(self, process: "subprocess.Popen[str]", script: Mapping[str, Any]) -> None:
         self._process = process
+        self._lock = threading.Lock()
         self.url = self._exchange(script)
 
     def put(self, path: str, given: Object) -> Object:
@@ -48,9 +50,10 @@ class ApiServerProcess:
     def _exchange(self, words: Any) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        with self._lock:
+            self._process.stdin.write(json.dumps(words) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
         assert answer, "the API server has ended"
         return answer.strip()
 
