@@ -6,6 +6,7 @@ use kpx_netlink::message::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 use kpx_netlink::socket::NETLINK_NETFILTER;
 use kpx_netlink::{Fault, FaultyTransport, Messages, Socket, Transport};
 use kpx_nftables::{Client, Family};
+use kpx_proxy::plan::Summary;
 use kpx_proxy::{Config, Proxier};
 use serde_json::json;
 
@@ -58,11 +59,12 @@ fn no_lost_failed_or_dropped_datagram_makes_a_difference() {
     // A start takes some twenty receives, a change two.
     for position in 0..24 {
         for fault in [
-            Fault::Fail(libc::ENOBUFS),
-            Fault::Fail(libc::EIO),
+            Fault::Fail(nix::libc::ENOBUFS),
+            Fault::Fail(nix::libc::EIO),
             Fault::Lose,
         ] {
-            for is_send in [true, false] {
+            // The kernel has handled what was sent when the send returns.
+            for is_send in [false, fault != Fault::Lose] {
                 in_namespace(move |_| {
                     let script = std::iter::repeat_n(Fault::Pass, position).chain([fault]);
                     let transport = FaultyTransport::new(socket());
@@ -113,11 +115,68 @@ fn a_kernel_that_cannot_be_read_for_a_while_is_read_later() {
         sync(&mut proxier(socket(), &[1, 2]), &[1, 2], "the first");
         let transport = Interrupting {
             socket: socket(),
-            left: 15,
+            left: 25,
         };
         // A list is tried ten times in one pass.
         let mut second = proxier(transport, &[2, 3]);
         assert!(second.sync(false).is_err());
         sync(&mut second, &[2, 3], "the second");
+    });
+}
+
+/// Takes no datagram larger than so many bytes, as where buffers are limited.
+struct Limited {
+    socket: Socket,
+    limit: usize,
+}
+
+impl Transport for Limited {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.limit {
+            return Err(io::Error::from_raw_os_error(nix::libc::EMSGSIZE));
+        }
+        self.socket.send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        self.socket.receive(buffer)
+    }
+}
+
+/// Lets a proxier know so many Services, each with five endpoints.
+fn set_services<T: Transport>(proxier: &mut Proxier<Client<T>>, count: u8) {
+    let ports = json!([{"name": "http", "port": 8080}]);
+    for index in 0..count {
+        let name = format!("s{index}");
+        let spec = json!({"clusterIP": format!("10.96.1.{index}"),
+            "ports": [{"name": "http", "port": 80}]});
+        let service = manifest::service(&name, &spec, &[]);
+        proxier.feed_event(&manifest::modified(&service)).unwrap();
+        let endpoint = |host| manifest::endpoint(&format!("10.244.{index}.{host}"), "elsewhere");
+        let endpoints: Vec<_> = (1..6).map(endpoint).collect();
+        let slice = manifest::slice(&name, Family::Ipv4, &ports, &endpoints);
+        proxier.feed_event(&manifest::modified(&slice)).unwrap();
+    }
+}
+
+#[test]
+fn what_is_too_large_for_one_transaction_is_split() {
+    in_namespace(|_| {
+        // The definitions alone take half of this, two hundred Services five times as much.
+        let limit = 32 << 10;
+        let mut limited = proxier(
+            Limited {
+                socket: socket(),
+                limit,
+            },
+            &[1, 2],
+        );
+        set_services(&mut limited, 200);
+        let report = limited.sync(false).unwrap();
+        assert_eq!((report.services, report.endpoints), (201, 1002));
+        assert_eq!(report.failures, []);
+        let mut fresh = proxier(socket(), &[1, 2]);
+        set_services(&mut fresh, 200);
+        assert_eq!(fresh.plan_all().unwrap().summary(), Summary::default());
     });
 }
