@@ -140,6 +140,10 @@ impl CommitFailure for WriteError {
         self.of_nftables().is_some_and(CommitFailure::is_refusal)
     }
 
+    fn is_too_large(&self) -> bool {
+        self.of_nftables().is_some_and(CommitFailure::is_too_large)
+    }
+
     fn is_uncertain(&self) -> bool {
         self.of_nftables().is_some_and(CommitFailure::is_uncertain)
     }

@@ -5,9 +5,10 @@ use std::io;
 use kpx_netlink::message::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 use kpx_netlink::socket::NETLINK_NETFILTER;
 use kpx_netlink::{Fault, FaultyTransport, Messages, Socket, Transport};
-use kpx_nftables::{Client, Family};
+use kpx_nftables::{Client, CommitError, Family, ObserveError, Ruleset, Transaction};
+use kpx_proxy::names::TABLE;
 use kpx_proxy::plan::Summary;
-use kpx_proxy::{Config, Proxier};
+use kpx_proxy::{Config, Dataplane, Proxier};
 use serde_json::json;
 
 use crate::manifest;
@@ -20,10 +21,30 @@ fn socket() -> Socket {
     Socket::open(NETLINK_NETFILTER).unwrap()
 }
 
+/// nftables over a transport, and no IPVS.
+struct Nftables<T>(Client<T>);
+
+impl<T: Transport> Dataplane for Nftables<T> {
+    type ObserveError = ObserveError;
+    type CommitError = CommitError;
+
+    fn observe(&mut self) -> Result<Ruleset, ObserveError> {
+        self.0.dump(TABLE)
+    }
+
+    fn generation(&mut self) -> Result<u32, ObserveError> {
+        self.0.generation()
+    }
+
+    fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, CommitError> {
+        self.0.commit(transaction, Some(generation))
+    }
+}
+
 /// A proxier that knows a Service with these endpoints.
-fn proxier<T: Transport>(transport: T, hosts: &[u8]) -> Proxier<Client<T>> {
+fn proxier<T: Transport>(transport: T, hosts: &[u8]) -> Proxier<Nftables<T>> {
     let config = Config::from_json(&manifest::config().to_string()).unwrap();
-    let mut proxier = Proxier::new(config, Client::new(transport));
+    let mut proxier = Proxier::new(config, Nftables(Client::new(transport)));
     let spec = json!({"clusterIP": "10.96.0.1", "ports": [{"name": "http", "port": 80}]});
     let service = manifest::service("web", &spec, &[]);
     proxier.feed_event(&manifest::modified(&service)).unwrap();
@@ -31,7 +52,7 @@ fn proxier<T: Transport>(transport: T, hosts: &[u8]) -> Proxier<Client<T>> {
     proxier
 }
 
-fn set_endpoints<T: Transport>(proxier: &mut Proxier<Client<T>>, hosts: &[u8]) {
+fn set_endpoints<T: Transport>(proxier: &mut Proxier<Nftables<T>>, hosts: &[u8]) {
     let ports = json!([{"name": "http", "port": 8080}]);
     let endpoint = |host| manifest::endpoint(&format!("10.244.0.{host}"), "elsewhere");
     let endpoints: Vec<_> = hosts.iter().map(endpoint).collect();
@@ -40,7 +61,7 @@ fn set_endpoints<T: Transport>(proxier: &mut Proxier<Client<T>>, hosts: &[u8]) {
 }
 
 /// Passes until one succeeds, and holds the kernel against what a fresh start would ask of it.
-fn sync<T: Transport>(proxier: &mut Proxier<Client<T>>, hosts: &[u8], what: &str) {
+fn sync<T: Transport>(proxier: &mut Proxier<Nftables<T>>, hosts: &[u8], what: &str) {
     let done = (0..PASSES).any(|pass| proxier.sync(pass > 0).is_ok());
     assert!(done, "{what}");
     let plan = self::proxier(socket(), hosts).plan_all().unwrap();
@@ -144,7 +165,7 @@ impl Transport for Limited {
 }
 
 /// Lets a proxier know so many Services, each with five endpoints.
-fn set_services<T: Transport>(proxier: &mut Proxier<Client<T>>, count: u8) {
+fn set_services<T: Transport>(proxier: &mut Proxier<Nftables<T>>, count: u8) {
     let ports = json!([{"name": "http", "port": 8080}]);
     for index in 0..count {
         let name = format!("s{index}");
