@@ -571,7 +571,7 @@ def test_a_watch_that_brought_something_is_resumed_at_once(server: ApiServer, st
     synced(server, running)
     for name in ("c", "d", "e"):
         server.put(SERVICES, service(name))
-        eventually(lambda name=name: name in running.sink.names)
+        eventually(partial(running.sink.names.__contains__, name))
         cut_and_resumed(server)
     assert running.waits.made == []
     assert running.reflector.status.failures == 3

@@ -291,7 +291,7 @@ fn only_objects_that_are_not_utf8_are_rejected() {
     let list = |metadata: &str| {
         let kind = r#""kind": "ServiceList", "apiVersion": "v1""#;
         let metadata = format!(r#""metadata": {{"resourceVersion": "7", "x": "{metadata}"}}"#);
-        let items = format!(r#"[{broken}, {intact}, {broken}, {SERVICE}]"#);
+        let items = format!("[{broken}, {intact}, {broken}, {SERVICE}]");
         bytes(&format!(r#"{{{kind}, {metadata}, "items": {items}}}"#))
     };
     let document = Document::decode(&list("")).unwrap();
