@@ -34,7 +34,7 @@ def test_a_server_that_is_gone_for_a_while(cluster: World, forgets: bool) -> Non
     cluster.change(60)
     cluster.server.remove(SERVICES, "default", "service-5")
     assert cluster.contents() != before
-    assert not cluster.is_programmed(), "what happens meanwhile is not known"
+    assert not cluster.programmed()(), "what happens meanwhile is not known"
     if forgets:
         cluster.server.tell("compact", ENDPOINT_SLICES)
         cluster.server.tell("compact", SERVICES)
@@ -53,7 +53,7 @@ def test_watches_that_are_cut_time_and_again(cluster: World, cut: str) -> None:
         cluster.server.inject(SERVICES, cut)
         cluster.change(10)
         # Otherwise there would be no watch to cut.
-        cluster.agent.eventually(cluster.is_programmed, "the changes behind the cut are there")
+        cluster.agent.eventually(cluster.programmed(), "the changes behind the cut are there")
     cluster.assert_equal("all is as desired")
     assert cluster.lists("endpointslices") == lists, "resumed, not listed anew"
 
@@ -114,13 +114,13 @@ def test_another_program_that_changes_its_own_rules_all_the_time(cluster: World)
             for _ in range(4):
                 assert meddler.stdout.readline(), "it gets in the way"
                 cluster.change(20)
-                cluster.agent.eventually(cluster.is_programmed, "changes are programmed")
+                cluster.agent.eventually(cluster.programmed(), "changes are programmed")
             # While it reads the kernel, too.
             cluster.agent.kill()
             cluster.change(20)
             assert meddler.stdout.readline()
             cluster.agent.start()
-            cluster.agent.eventually(cluster.is_programmed, "a start programs what changed")
+            cluster.agent.eventually(cluster.programmed(), "a start programs what changed")
             assert meddler.poll() is None
         finally:
             meddler.kill()

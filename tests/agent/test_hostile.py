@@ -108,7 +108,7 @@ def test_hostile_objects_are_named_and_the_rest_is_served(
     with world(node, streaming_lists=streaming_lists) as made:
         expected = put_hostile(made)
         made.change(10)
-        made.agent.eventually(made.is_programmed, "what came behind them is programmed")
+        made.agent.eventually(made.programmed(), "what came behind them is programmed")
         assert_named(made, expected, 0)
         assert made.agent.metric("kpx_rejections") == len(expected)
 
@@ -117,7 +117,7 @@ def test_hostile_objects_are_named_and_the_rest_is_served(
         made.agent.kill()
         made.change(10)
         made.agent.start()
-        made.agent.eventually(made.is_programmed, "the rest of the list is programmed")
+        made.agent.eventually(made.programmed(), "the rest of the list is programmed")
         assert_named(made, expected, started)
 
         made.hostile.clear()

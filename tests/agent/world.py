@@ -1,6 +1,6 @@
 """A node with an API server and an agent, for tests of what goes wrong between them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,8 +63,8 @@ class World:
         """What the server keeps, by path."""
         return {path: self.server.get(path) for path in (SERVICES, ENDPOINT_SLICES, NODES)}
 
-    def is_programmed(self) -> bool:
-        """Whether `nft` lists for each Service the endpoints that the server keeps."""
+    def programmed(self) -> Callable[[], bool]:
+        """Tells whether `nft` lists for each Service the endpoints that the server keeps now."""
         contents = self.contents()
         addresses = {
             one["metadata"]["labels"]["kubernetes.io/service-name"]: [
@@ -80,11 +80,11 @@ class World:
             if one["metadata"]["name"] not in self.hostile
             and addresses.get(one["metadata"]["name"])
         }
-        return endpoints(self.node.run, "ip") == wanted
+        return lambda: endpoints(self.node.run, "ip") == wanted
 
     def assert_equal(self, what: str) -> None:
         """Waits until the kernel is as the server has it, by `nft` and by `kpx plan`."""
-        self.agent.eventually(self.is_programmed, what)
+        self.agent.eventually(self.programmed(), what)
         items = [item for items in self.contents().values() for item in items]
         path = self.node.write("desired.json", *items)
         planned = self.node.kpx("plan", "-f", path, f"--node-name={NODE_NAME}", "-o", "json")
@@ -110,5 +110,5 @@ def world(node: Node, **settings: Any) -> Iterator[World]:
     ):
         made = World(node, server, agent)
         agent.start()
-        agent.eventually(made.is_programmed, "the cluster is programmed")
+        agent.eventually(made.programmed(), "the cluster is programmed")
         yield made

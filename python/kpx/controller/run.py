@@ -78,7 +78,8 @@ def _require_selector(client: Client, selector: str) -> None:
         return
     services = SERVICES.selected(labels=selector)
     try:
-        client.list_once(services, {**services.selectors, "limit": "1"})
+        for _part in client.list_in_parts(services, {**services.selectors, "limit": "1"}):
+            pass
     except RequestRefused as refusal:
         if refusal.status == 400:
             raise ConfigurationInvalid(
