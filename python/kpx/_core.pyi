@@ -13,6 +13,7 @@ __all__ = [
     "EventReport",
     "FeedReport",
     "HealthCheck",
+    "ListPages",
     "Plan",
     "Pod",
     "PodReport",
