@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.test_controller import granted
+from deploy.rights import granted
 from fakes.apiserver import NODES, SERVICES, ApiServer
 from objects import node, service
 

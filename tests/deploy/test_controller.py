@@ -1,30 +1,13 @@
 """The manifests of the controller: its flags exist, and it has no rights it has no use for."""
 
-from pathlib import Path
 from typing import Any
 
 import typer.main
 import yaml
 
+from deploy.rights import CONTROLLER, RBAC, granted
 from kpx.cli.commands import app
 from kpx.controller import ControllerSettings
-
-DEPLOY = Path(__file__).parents[2] / "deploy" / "controller"
-RBAC = list(yaml.safe_load_all((DEPLOY / "rbac.yaml").read_text()))
-
-Grant = tuple[str, str, str]
-"""API group, resource and verb."""
-
-
-def granted(kind: str) -> set[Grant]:
-    [role] = [one for one in RBAC if one["kind"] == kind]
-    return {
-        (group, resource, verb)
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
 
 
 def test_the_role_grants_what_is_used_and_nothing_else() -> None:
@@ -50,7 +33,7 @@ def test_the_lease_is_the_one_that_is_granted() -> None:
 
 
 def test_the_deployment_has_the_least_privilege_and_flags_that_exist() -> None:
-    deployment: dict[str, Any] = yaml.safe_load((DEPLOY / "deployment.yaml").read_text())
+    deployment: dict[str, Any] = yaml.safe_load((CONTROLLER / "deployment.yaml").read_text())
     pod = deployment["spec"]["template"]["spec"]
     assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & set(pod)
     accounts = [one for one in RBAC if one["kind"] == "ServiceAccount"]
