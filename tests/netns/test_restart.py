@@ -20,6 +20,8 @@ from .probe import connect
 CLIENTS = [f"192.0.2.{host}" for host in range(65, 85)]
 AFFINITY = {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 3600}}}
 
+FULL_SYNCS = 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"}'
+
 
 def remembered(cluster: Cluster) -> int:
     """How many clients the kernel remembers for session affinity."""
@@ -45,7 +47,7 @@ def test_a_restart_writes_nothing(
     ):
 
         def is_compared() -> bool:
-            return agent.metric("kubeproxy_sync_full_proxy_rules_duration_seconds_count") > 0
+            return agent.metric(FULL_SYNCS) > 0
 
         def is_settled() -> bool:
             items = [item for path in objects for item in server.get(path)]
