@@ -116,8 +116,12 @@ def sync(
         # What was asked for is done.
         report.notice(f"UDP clients may stay with endpoints that are gone: {failure}")
     if take_over:
-        for line in kube_proxy.take_over():
+        lines = kube_proxy.take_over()
+        for line in lines:
             report.notice(line)
+        if lines:
+            # What was in our way, such as a virtual server of the same address, no longer is.
+            prepared.proxier.sync(full=True)
     return _finish(prepared.proxier, prepared.loaded)
 
 
