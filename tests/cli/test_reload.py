@@ -8,6 +8,7 @@ import pytest
 from cli import test_run_cluster as cluster
 from cli.test_run import agent, eventually, has, listed, metric, write
 from fakes.apiserver import ENDPOINT_SLICES
+from fakes.apiserver.process import ApiServerProcess
 from nodes import Node
 
 pytestmark = pytest.mark.netns
@@ -84,7 +85,7 @@ def test_flags_still_override_the_file(node: Node) -> None:
     assert done.endswith("in effect now: nftables.masqueradeAll\n")
 
 
-def test_a_watched_cluster_is_not_read_again(node: Node, server: cluster.Server) -> None:
+def test_a_watched_cluster_is_not_read_again(node: Node, server: ApiServerProcess) -> None:
     configure(node, HEAD + "clusterCIDR: 10.1.0.0/16\n")
     with cluster.agent(node, "--config=proxy.yaml"):
         eventually(cluster.has(node, "10.0.0.1"), "the cluster is programmed")
@@ -93,5 +94,5 @@ def test_a_watched_cluster_is_not_read_again(node: Node, server: cluster.Server)
         configure(node, HEAD + "clusterCIDR: 10.2.0.0/16\n")
         eventually(masquerades(node, "10.2.0.0/16"), "the pod range is in effect")
         assert metric(node, lists) == before
-        server.send(ENDPOINT_SLICES, "MODIFIED", cluster.slice_of("10.0.0.3"))
+        server.put(ENDPOINT_SLICES, cluster.slice_of("10.0.0.3"))
         eventually(cluster.has(node, "10.0.0.3"), "changes are followed as before")

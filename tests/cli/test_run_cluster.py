@@ -8,12 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.apiserver import ENDPOINT_SLICES, NODES, SERVICES, write_kubeconfig
+from fakes.apiserver.process import ApiServerProcess, api_server_process
 from nodes import Node
 from objects import endpoint_slice, service
 from objects import node as node_object
@@ -49,49 +49,17 @@ def own_node(**spec: Any) -> dict[str, Any]:
     return {**stamped(node_object("node"), "node"), "spec": spec}
 
 
-class Server:
-    """An API server on the node that does as it is told."""
-
-    def __init__(self, process: "subprocess.Popen[str]", url: str) -> None:
-        self.process = process
-        self.url = url
-
-    def tell(self, **command: Any) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
-
-    def send(self, path: str, kind: str, item: dict[str, Any]) -> None:
-        self.tell(send=path, events=[{"type": kind, "object": item}])
-
-
 @contextmanager
-def api_server(node: Node, **objects: list[dict[str, Any]]) -> Iterator[Server]:
+def api_server(node: Node, **objects: list[dict[str, Any]]) -> Iterator[ApiServerProcess]:
     paths = {"services": SERVICES, "slices": ENDPOINT_SLICES, "nodes": NODES}
-    script = {"objects": {paths[name]: items for name, items in objects.items()}}
-    with subprocess.Popen(
-        [*node.enter, sys.executable, "-m", "agent.watch_server"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    ) as process:
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps(script) + "\n")
-            process.stdin.flush()
-            url = process.stdout.readline().strip()
-            write_kubeconfig(url, node.directory)
-            yield Server(process, url)
-        finally:
-            process.kill()
+    preloaded = {paths[name]: items for name, items in objects.items()}
+    with api_server_process(node.enter, preloaded) as server:
+        write_kubeconfig(server.url, node.directory)
+        yield server
 
 
 @pytest.fixture
-def server(node: Node) -> Iterator[Server]:
+def server(node: Node) -> Iterator[ApiServerProcess]:
     with api_server(
         node,
         services=[stamped(service(), "web")],
@@ -142,13 +110,13 @@ def metric(node: Node, name: str) -> float:
     raise AssertionError(f"no metric `{name}`")
 
 
-def test_changes_are_followed(node: Node, server: Server) -> None:
+def test_changes_are_followed(node: Node, server: ApiServerProcess) -> None:
     with agent(node):
         eventually(has(node, "10.0.0.1", "10.0.0.2"), "the cluster is programmed")
-        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.1", "10.0.0.3"))
+        server.put(ENDPOINT_SLICES, slice_of("10.0.0.1", "10.0.0.3"))
         eventually(has(node, "10.0.0.3"), "the changed slice is programmed")
         assert lacks(node, "10.0.0.2")()
-        server.send(SERVICES, "DELETED", stamped(service(), "web"))
+        server.remove(SERVICES, "default", "web")
         eventually(lambda: "10.96.0.10" not in listed(node), "the deleted Service is gone")
 
 
@@ -161,7 +129,7 @@ def test_nothing_is_written_before_services_and_slices_are_both_known(node: Node
         process.kill()
         process.wait(10)
         before = listed(node)
-        server.tell(down=True)
+        server.tell("leave", "")
         with agent(node):
             eventually(
                 lambda: metric_or_zero(node, 'kpx_watch_failures{resource="services"}') > 0,
@@ -169,7 +137,7 @@ def test_nothing_is_written_before_services_and_slices_are_both_known(node: Node
             )
             assert listed(node) == before
             assert metric(node, "kpx_operations_total") == 0
-            server.tell(down=False)
+            server.tell("return", "")
             eventually(lambda: metric(node, "kpx_services") == 1, "the agent has caught up")
             assert metric(node, "kpx_operations_total") == 0
 
@@ -181,7 +149,7 @@ def metric_or_zero(node: Node, name: str) -> float:
         return 0.0
 
 
-def test_no_change_costs_no_operation(node: Node, server: Server) -> None:
+def test_no_change_costs_no_operation(node: Node, server: ApiServerProcess) -> None:
     with agent(node):
         eventually(has(node, "10.0.0.1"), "the cluster is programmed")
         eventually(lambda: metric(node, "kpx_operations_total") > 0, "metrics tell of it")
@@ -190,8 +158,8 @@ def test_no_change_costs_no_operation(node: Node, server: Server) -> None:
         syncs = metric(node, partial)
         annotated = slice_of("10.0.0.1", "10.0.0.2")
         annotated["metadata"]["annotations"] = {"a": "b" * 250_000}
-        server.send(ENDPOINT_SLICES, "MODIFIED", annotated)
-        server.send(ENDPOINT_SLICES, "MODIFIED", slice_of("10.0.0.1", "10.0.0.3"))
+        server.put(ENDPOINT_SLICES, annotated)
+        server.put(ENDPOINT_SLICES, slice_of("10.0.0.1", "10.0.0.3"))
         eventually(has(node, "10.0.0.3"), "the change behind it is programmed")
         eventually(lambda: metric(node, partial) > syncs, "metrics tell of it")
         assert metric(node, partial) == syncs + 1
@@ -199,20 +167,20 @@ def test_no_change_costs_no_operation(node: Node, server: Server) -> None:
 
 
 def test_a_node_about_to_be_deleted_takes_no_more_from_load_balancers(
-    node: Node, server: Server
+    node: Node, server: ApiServerProcess
 ) -> None:
     healthz = "http://127.0.0.1:10256/healthz"
     with agent(node):
         eventually(has(node, "10.0.0.1"), "the cluster is programmed")
         assert fetch(node, healthz)[0] == 200
         taint = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}
-        server.send(NODES, "MODIFIED", own_node(taints=[taint]))
+        server.put(NODES, own_node(taints=[taint]))
         eventually(lambda: fetch(node, healthz)[0] == 503, "healthz follows the taint")
         assert json.loads(fetch(node, healthz)[1])["nodeEligible"] is False
         assert fetch(node, "http://127.0.0.1:10256/livez")[0] == 200
 
 
-def test_sigterm_ends_it_quickly_and_leaves_the_rules(node: Node, server: Server) -> None:
+def test_sigterm_ends_it_quickly_and_leaves_the_rules(node: Node, server: ApiServerProcess) -> None:
     with agent(node) as process:
         eventually(has(node, "10.0.0.1"), "the cluster is programmed")
         began = time.monotonic()
