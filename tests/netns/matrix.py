@@ -1,6 +1,6 @@
 """The packet-flow matrix, read from `matrix.txt`, which says what its lines mean."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -84,9 +84,9 @@ class Matrix:
         return replace(self, cells=tuple(cells))
 
 
-def read_matrix(text: str) -> Matrix:
-    """Reads the table; a line that is not understood is an error."""
-    sources: dict[str, Source] = {}
+def read_matrix(text: str, known: Mapping[str, Source] | None = None) -> Matrix:
+    """Reads the table, which may use sources that are known; a line not understood is an error."""
+    sources: dict[str, Source] = dict(known or {})
     cells: list[Cell] = []
     group: Group | None = None
     destinations: list[str] = []

@@ -20,7 +20,7 @@ from .namespace import PATIENCE, Namespace
 
 TABLE = read_matrix(MATRIX.read_text())
 if BACKEND in EXCEPTIONS:
-    TABLE = TABLE.with_exceptions(read_matrix(EXCEPTIONS[BACKEND].read_text()))
+    TABLE = TABLE.with_exceptions(read_matrix(EXCEPTIONS[BACKEND].read_text(), TABLE.sources))
 OBJECTS = Path(__file__).with_name("matrix.json")
 PROBE = str(Path(__file__).with_name("matrix_probe.py"))
 
