@@ -45,6 +45,13 @@ const ASIDE: Register = Register(12);
 /// `NF_CT_STATE_BIT(IP_CT_NEW)` (`uapi/linux/netfilter/nf_conntrack_common.h`).
 const CONNTRACK_NEW: u32 = 8;
 
+/// `IPPROTO_ICMP` (`uapi/linux/in.h`), and the type of its redirects (`uapi/linux/icmp.h`).
+const ICMP: u8 = 1;
+const ICMP_REDIRECT: u8 = 5;
+/// `IPPROTO_ICMPV6` (`uapi/linux/in6.h`), and the type of its redirects (`net/ndisc.h`).
+const ICMPV6: u8 = 58;
+const ND_REDIRECT: u8 = 137;
+
 /// Collects the expressions of one rule.
 #[derive(Clone, Debug)]
 pub(super) struct RuleBuilder {
@@ -259,6 +266,23 @@ impl RuleBuilder {
             Family::Ipv6 => 4,
         };
         self.push(Expression::Reject(Reject { code }))
+    }
+
+    /// `icmp type redirect`, or `icmpv6 type nd-redirect`
+    pub(super) fn redirect(mut self) -> Self {
+        let (protocol, kind) = match self.family {
+            Family::Ipv4 => (ICMP, ICMP_REDIRECT),
+            Family::Ipv6 => (ICMPV6, ND_REDIRECT),
+        };
+        self.load(&[Field::Protocol]);
+        let mut rule = self.compare(CompareOperator::Equal, Bytes::from_slice(&[protocol]));
+        rule.expressions.push(Expression::Payload(Payload {
+            base: PayloadBase::Transport,
+            offset: 0,
+            length: 1,
+            destination: START,
+        }));
+        rule.compare(CompareOperator::Equal, Bytes::from_slice(&[kind]))
     }
 
     pub(super) fn drop(self) -> Self {

@@ -165,6 +165,10 @@ impl Skeleton {
                 ChainKind::Filter => self.rule().new_connection().jump(chain),
                 ChainKind::Nat => self.rule().jump(chain),
             };
+            let mut rules: Vec<RuleBuilder> = calls.iter().map(call).collect();
+            if name == base::FILTER_OUTPUT && self.has_virtual_servers {
+                rules.push(self.no_redirects());
+            }
             (
                 name,
                 Some(BaseChain {
@@ -172,7 +176,7 @@ impl Skeleton {
                     hook,
                     priority,
                 }),
-                calls.iter().map(call).collect(),
+                rules,
             )
         });
         regular
@@ -322,6 +326,16 @@ impl Skeleton {
                 .reject()
                 .comment("a port that no virtual server has"),
         ]
+    }
+
+    /// The node must not tell an endpoint that there is a shorter way to a client on the same link:
+    /// answers would pass by IPVS. What the kernel translates itself it does not redirect
+    /// (`nf_nat_icmpv6_reply_translation`), but what IPVS translates it does.
+    fn no_redirects(&self) -> RuleBuilder {
+        self.rule()
+            .redirect()
+            .drop()
+            .comment("answers have to come back to IPVS")
     }
 
     fn masquerading(&self) -> Vec<RuleBuilder> {

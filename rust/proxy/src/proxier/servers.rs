@@ -182,7 +182,7 @@ impl<D: Dataplane> Proxier<D> {
 
     /// Looks at the destinations that take nothing new: those that are idle, and those that have had
     /// their time, go with the next plan. `now` is in seconds, by any clock that only goes forward.
-    /// Gives how many go.
+    /// Gives how many more go.
     ///
     /// Costs one message for each virtual server that has such a destination, and none if there are
     /// none.

@@ -96,7 +96,7 @@ impl ProgrammedServers {
     }
 
     /// Notes which of the destinations of a virtual server are idle, and lets those go that are, or
-    /// that have been drained for longer than `bound` seconds. Gives how many are to go.
+    /// that have been drained for longer than `bound` seconds. Gives how many more are to go.
     pub(crate) fn finish(
         &mut self,
         key: &ServiceKey,
@@ -110,8 +110,8 @@ impl ProgrammedServers {
         let mut count = 0;
         for (destination, since) in draining {
             let since = *since.get_or_insert(now);
-            if is_idle(destination) || now - since >= bound {
-                self.finished.insert((*key, *destination));
+            let is_over = is_idle(destination) || now - since >= bound;
+            if is_over && self.finished.insert((*key, *destination)) {
                 count += 1;
             }
         }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::dataplane::SharedKernel;
 use crate::manifest;
 use crate::model::Model;
+use crate::namespace::{in_namespace, nft};
 use crate::universe::{self, Identity, NODE_ADDRESSES, Object, identity, object};
 
 type Kernel = SharedKernel<FakeRuleset>;
@@ -227,6 +228,9 @@ impl World {
     fn drain(&mut self) {
         self.proxier.drain(0.0).unwrap();
         self.sync(false);
+        if self.model.has_held() {
+            return;
+        }
         let busy = self.kernel.node().busy.clone();
         for (key, (_, destinations)) in self.servers() {
             for (destination, weight) in destinations {
@@ -507,9 +511,9 @@ fn what_is_drained_goes_when_it_is_idle_or_has_had_its_time() {
         world.sync(false);
         world.kernel.node().commands.clear();
         assert_eq!(world.proxier.drain(1000.0).unwrap(), usize::from(!is_busy));
-        assert_eq!(world.proxier.drain(1899.0).unwrap(), usize::from(!is_busy));
+        assert_eq!(world.proxier.drain(1899.0).unwrap(), 0);
         assert_eq!(world.proxier.has_changes(), !is_busy);
-        assert_eq!(world.proxier.drain(1900.0).unwrap(), 1);
+        assert_eq!(world.proxier.drain(1900.0).unwrap(), usize::from(is_busy));
         world.sync(false);
         let deleted = Command::DeleteDestination(first(), destination(1, 0).key);
         assert_eq!(world.kernel.node().commands, [deleted]);
@@ -622,6 +626,35 @@ fn a_virtual_server_of_somebody_else_is_named_and_left_alone() {
         rejections[0].reason,
         "the virtual server `-t 203.0.113.2:80` belongs to another program"
     );
+}
+
+#[test]
+fn the_real_kernel_takes_the_rules_around_virtual_servers() {
+    let mut settings = manifest::config();
+    settings["backend"] = "ipvs".into();
+    settings["nodeport_addresses"] = json!([]);
+    let config = Config::from_json(&settings.to_string()).unwrap();
+    in_namespace(move |client| {
+        let kernel = SharedKernel::new(client);
+        let mut proxier = Proxier::new(config.clone(), kernel.share());
+        assert!(proxier.sync(false).unwrap().operations > 0);
+        let mut fresh = Proxier::new(config, kernel.share());
+        assert_eq!(
+            fresh.plan().unwrap().len(),
+            0,
+            "what is read is what was written"
+        );
+        let listed = nft(&["list", "ruleset"], "");
+        for rule in [
+            "ip saddr @virtual-ips meta mark set meta mark | 0x00004000",
+            "ip6 daddr @virtual-ips reject",
+            "icmp type redirect drop",
+            "icmpv6 type nd-redirect drop",
+            "ct state new jump virtual-ips-check",
+        ] {
+            assert!(listed.contains(rule), "{rule}: {listed}");
+        }
+    });
 }
 
 #[test]
