@@ -52,10 +52,9 @@ def test_a_restart_writes_nothing(
         def is_settled() -> bool:
             items = [item for path in objects for item in server.get(path)]
             given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-            planned = programmed.kpx(
-                "plan", "-f", "-", "--detailed-exitcode", *sync_options(), stdin=given, check=False
-            )
-            return planned.returncode == 0
+            options = ("-f", "-", "-o", "json", *sync_options())
+            planned = programmed.kpx("plan", *options, stdin=given, check=False)
+            return not json.loads(planned.stdout)["changes"]
 
         agent.start()
         agent.eventually(is_compared, "all is programmed")

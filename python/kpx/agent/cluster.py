@@ -16,15 +16,16 @@ from kpx.kube import Client, Reflector, Resource, resources
 
 __all__ = ["Watcher"]
 
-_ALWAYS_NEEDED: Final = ("services", "endpointslices")
+_ALWAYS_NEEDED: Final = ("services", "endpointslices", "servicecidrs")
 _PRIMARY: Final = "primary"
 
 
 class Watcher:
     """Reads a cluster, for as long as the agent runs.
 
-    Nothing is programmed before all Services and all EndpointSlices are known, and the Node where
-    the rules depend on it: a restarted agent would otherwise take down what it has yet to read.
+    Nothing is programmed before all Services and all EndpointSlices are known, the Node where the
+    rules depend on it, and the ServiceCIDRs unless they cannot be read: a restarted agent would
+    otherwise take down what it has yet to read.
     """
 
     def __init__(
@@ -41,7 +42,13 @@ class Watcher:
         self._proxier = Proxier(self._config(settings))
         self._pipeline = pipeline
         self._reflectors = [
-            Reflector(client, resource, self._sink(resource, health), on_change=self._changed)
+            Reflector(
+                client,
+                resource,
+                self._sink(resource, health),
+                on_change=self._changed,
+                on_failure=self._changed,
+            )
             for resource in resources(settings.node_name)
         ]
         needed = {*_ALWAYS_NEEDED, *(("nodes",) if _needs_node(settings) else ())}
@@ -81,9 +88,15 @@ class Watcher:
         with self._lock:
             if self._is_provided:
                 self._pipeline.changed()
-            elif all(one.synced.is_set() for one in self._awaited):
+            elif all(map(_is_known, self._awaited)):
                 self._is_provided = True
                 self._pipeline.provide(self._proxier)
+
+
+def _is_known(reflector: Reflector) -> bool:
+    """Whether a resource was read; one that may be missing is not waited for if it fails."""
+    may_be_missing = reflector.resource.optional and reflector.status.failures > 0
+    return reflector.synced.is_set() or may_be_missing
 
 
 def _needs_node(settings: Settings) -> bool:

@@ -104,6 +104,7 @@ class Reflector:
         sink: Sink,
         *,
         on_change: Callable[[], None],
+        on_failure: Callable[[], None] = lambda: None,
         streaming_lists: bool = True,
         start_jitter: float = 0.25,
         inactivity: float = INACTIVITY_SECONDS,
@@ -119,6 +120,7 @@ class Reflector:
             resource: What to read.
             sink: What takes it in.
             on_change: Called after a list, and after events, have been taken in.
+            on_failure: Called after a list or a watch has failed.
             streaming_lists: Whether to ask for lists as streams (KEP-3157) where served.
             start_jitter: The first list is asked for within so many seconds, at random.
             inactivity: After how many seconds of silence a connection is given up.
@@ -132,6 +134,7 @@ class Reflector:
         self._resource = resource
         self._sink = sink
         self._on_change = on_change
+        self._on_failure = on_failure
         self._streaming = streaming_lists
         self._start_jitter = start_jitter
         self._inactivity = inactivity
@@ -223,6 +226,7 @@ class Reflector:
     def _note_failure(self, message: str) -> None:
         self.status.failures += 1
         self.status.last_error = message
+        self._on_failure()
 
     def _not_served(self, refusal: NotFound) -> None:
         """Takes a resource that an older server does not serve for an empty one."""
