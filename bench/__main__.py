@@ -65,7 +65,9 @@ def report(
 def document(
     results: Annotated[Path, typer.Argument(help="The JSON file of a full run.")],
     features: Annotated[Path, typer.Option(help="The figures that `pytest bench` kept.")],
-    ipvs: Annotated[Path | None, typer.Option(help="The JSON file of `make bench-ipvs`.")] = None,
+    ipvs: Annotated[
+        Path | None, typer.Option(help="The JSON file of a run of the plan `ipvs`.")
+    ] = None,
 ) -> None:
     """Write the tables of the READMEs."""
     from . import document as documents

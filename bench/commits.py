@@ -3,7 +3,7 @@
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 _NETLINK_NETFILTER, _NFNLGRP_NFTABLES, _NFT_MSG_NEWGEN = 12, 7, 15
@@ -21,20 +21,22 @@ class Commits:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 256 << 20)
         self._socket.bind((0, 1 << (_NFNLGRP_NFTABLES - 1)))
 
-    def wait(self, seconds: float, holding: bytes = b"") -> bool:
+    def wait(self, seconds: float, still: Callable[[], bool], holding: bytes = b"") -> bool:
         """Waits for the end of a commit whose notifications hold these bytes.
 
-        Says whether it came in time. Where more came than fits, the commit that was too large
-        counts.
+        Says whether it came in time, and while there was `still` anybody to make one. Where more
+        came than fits, the commit that was too large counts.
         """
         deadline = time.perf_counter() + seconds
         held = not holding
         while (left := deadline - time.perf_counter()) > 0:
-            self._socket.settimeout(left)
+            self._socket.settimeout(min(left, 0.5))
             try:
                 received = self._socket.recv(1 << 20)
             except TimeoutError:
-                return False
+                if not still():
+                    return False
+                continue
             except OSError:  # ENOBUFS
                 return True
             held = held or holding in received

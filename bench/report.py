@@ -14,7 +14,7 @@ table { border-collapse: collapse; display: block; overflow-x: auto }
 td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; white-space: nowrap }
 th { background: #f4f4f4 } svg { max-width: 100%; height: auto } code { background: #f4f4f4 }
 """
-_TITLES = {"ipvs": "IPVS, in a guest on an emulated processor"}
+_TITLES = {"ipvs": "IPVS, on a kernel that has it"}
 """What a reader is told of a plan, where its name does not say it."""
 
 

@@ -48,7 +48,7 @@ class Agent(Peer):
     def load(self) -> None:
         """Starts the agent, until it has programmed everything."""
         self._start()
-        assert self._commits.wait(PATIENCE_SECONDS), "nothing was programmed"
+        assert self._commits.wait(PATIENCE_SECONDS, self._runs), "the agent ended, or did nothing"
 
     def prepare_restart(self) -> None:
         """Stops the agent, which leaves everything as it is."""
@@ -59,7 +59,7 @@ class Agent(Peer):
         """Starts it again, until its metrics tell that all is programmed."""
         self._start()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._runs():
             if _last_sync() > 0:
                 return
             time.sleep(0.005)
@@ -79,7 +79,8 @@ class Agent(Peer):
         lines, last = encoded
         for line in lines:
             self._server.send(line)
-        assert self._commits.wait(PATIENCE_SECONDS, last), "an event was not programmed"
+        programmed = self._commits.wait(PATIENCE_SECONDS, self._runs, last)
+        assert programmed, "the agent ended, or did not program an event"
 
     def cpu_seconds(self) -> float:
         """Returns the processor time of the agent alone."""
@@ -105,6 +106,9 @@ class Agent(Peer):
         command = [sys.executable, "-m", "kpx", "run", f"--kubeconfig={self._kubeconfig}"]
         options = [f"--cluster-cidr={cases.CLUSTER_CIDR}", f"--node-name={cases.NODE_NAME}"]
         self._process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def _stop(self) -> None:
         if self._process is not None:

@@ -5,10 +5,12 @@ import json
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from bench import sent
+from bench.commits import Commits
 from bench.peers import IPVS_PEERS, PEERS
 from bench.plans import PLANS, Plan
 from bench.recording import fed
@@ -171,6 +173,17 @@ def test_the_minimal_sender_reports_what_the_kernel_refuses() -> None:
     )
 
     assert completed.stdout == f"{errno.ENOENT}\n"
+
+
+def test_nobody_waits_for_what_has_ended() -> None:
+    commits = Commits()
+    began = time.monotonic()
+
+    came = commits.wait(60, still=lambda: False)
+
+    commits.close()
+    assert not came
+    assert time.monotonic() - began < 30
 
 
 def test_samples_are_thinned_by_rank() -> None:
