@@ -50,6 +50,8 @@ format: $(VENV)/.requirements  ## Format the Rust and the Python code
 .PHONY: lint
 lint: install  ## Check formats, lints, types, stubs, layers and workflows
 	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+	cargo metadata --quiet --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
