@@ -44,6 +44,7 @@ install: $(VENV)/.extension  ## Install kpx and its tools into .venv, and what t
 .PHONY: format
 format: $(VENV)/.requirements  ## Format the Rust and the Python code
 	@cargo fmt --all
+	@cargo fmt --manifest-path tests/fuzz/Cargo.toml
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
 

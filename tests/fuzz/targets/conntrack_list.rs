@@ -24,6 +24,9 @@ fuzz_target!(|datagram: &[u8]| {
         };
         let destination = flow.original.destination;
         filter.insert_node_port(destination.is_ipv6(), destination.port(), node_port);
-        assert_eq!(filter.is_stale(&flow), flow.original.protocol == kpx_conntrack::UDP);
+        assert_eq!(
+            filter.is_stale(&flow),
+            flow.original.protocol == kpx_conntrack::UDP
+        );
     }
 });

@@ -19,7 +19,9 @@ fuzz_target!(|frame: &[u8]| {
     } else {
         // What was just taken in is no change when it comes again.
         drop(state.take_changes());
-        state.feed(frame).expect("a frame that decoded decodes again");
+        state
+            .feed(frame)
+            .expect("a frame that decoded decodes again");
         assert!(state.take_changes().is_empty());
     }
 });

@@ -21,7 +21,11 @@ fuzz_target!(|datagram: &[u8]| {
 fn visit(attributes: &Attributes<'_>, depth: usize) {
     for attribute in attributes.clone() {
         let _ = (attribute.as_str(), attribute.as_u8(), attribute.as_u32());
-        let _ = (attribute.as_be16(), attribute.as_be32(), attribute.as_be64());
+        let _ = (
+            attribute.as_be16(),
+            attribute.as_be32(),
+            attribute.as_be64(),
+        );
         let mut writer = Writer::new();
         writer.put(attribute.kind, attribute.payload);
         let again = Attributes::new(writer.as_bytes()).next();

@@ -13,7 +13,11 @@ fuzz_target!(|stream: &[u8]| {
     let mut told = HashMap::new();
     let mut apply = |changes: &[Change]| {
         for change in changes {
-            let pod = change.new.as_ref().or(change.old.as_ref()).expect("one of both");
+            let pod = change
+                .new
+                .as_ref()
+                .or(change.old.as_ref())
+                .expect("one of both");
             let key = (pod.namespace.clone(), pod.name.clone());
             let before = match &change.new {
                 Some(new) => told.insert(key, new.clone()),
