@@ -18,13 +18,11 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from . import cases
+from .list_watch import ListWatch
 
-SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 DEFAULTS = (10_000, 10, 500, 60)
 RATE = 1_000
 """Events a second of the steady load."""
@@ -90,65 +88,6 @@ def _has_generation(message: bytes) -> bool:
     return False
 
 
-class Server:
-    """Serves the lists, and holds the watch of EndpointSlices open."""
-
-    def __init__(self, services: int, endpoints: int) -> None:
-        service_list, slice_list = cases.lists(range(services), endpoints)
-        nodes, cidrs = (
-            json.dumps({"kind": kind, "metadata": {"resourceVersion": "9000"}, "items": []})
-            for kind in ("NodeList", "ServiceCIDRList")
-        )
-        lists = {
-            "/api/v1/services": service_list,
-            SLICES: slice_list,
-            "/api/v1/nodes": nodes.encode(),
-            "/apis/networking.k8s.io/v1/servicecidrs": cidrs.encode(),
-        }
-        self.watch: socket.socket | None = None
-        self.watched = threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                if "sendInitialEvents" in url.query:
-                    self.send_error(400)
-                elif "watch=" in url.query:
-                    self.send_response(200)
-                    self.send_header("Transfer-Encoding", "chunked")
-                    self.end_headers()
-                    if url.path == SLICES:
-                        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                        server.watch = self.connection
-                        server.watched.set()
-                    threading.Event().wait()
-                else:
-                    body = lists[url.path]
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    def send(self, lines: bytes) -> None:
-        """Writes watch events."""
-        assert self.watch is not None
-        self.watch.sendall(b"%x\r\n%s\r\n" % (len(lines), lines))
-
-
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -166,7 +105,7 @@ def main() -> None:
     given = [int(argument) for argument in sys.argv[1:]]
     services, endpoints, events, seconds = [*given, *DEFAULTS[len(given) :]]
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    server = Server(services, endpoints)
+    server = ListWatch(services, endpoints)
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -202,7 +141,7 @@ def main() -> None:
 
 
 def _measure(
-    server: Server,
+    server: ListWatch,
     commits: Commits,
     agent: "subprocess.Popen[bytes]",
     services: int,
@@ -210,11 +149,11 @@ def _measure(
     events: int,
     seconds: int,
 ) -> dict[str, object]:
-    assert server.watched.wait(60), "there is no watch"
+    server.wait_for_watches(60)
     commits.drain()
 
     def line(number: int) -> bytes:
-        return cases.slice_event(number * 7919 % services, endpoints, number) + b"\n"
+        return cases.slice_event(number * 7919 % services, endpoints, number)
 
     milliseconds = []
     number = 0
@@ -248,7 +187,7 @@ def _measure(
         at = committed.result()
     lags = [at[first + n] - moment for n, moment in enumerate(sent) if first + n in at]
     touched = min(5_000, services)
-    burst = b"".join(line(number + n) for n in range(1, touched + 1))
+    burst = b"\n".join(line(number + n) for n in range(1, touched + 1))
     commits.drain()
     burst_began = time.perf_counter()
     server.send(burst)

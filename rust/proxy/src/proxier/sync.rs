@@ -119,7 +119,7 @@ where
                 Err(ApplyError::Commit { service, source })
                     if source.is_refusal() || source.is_too_large() =>
                 {
-                    let services = services(&plan);
+                    let services = changed_services(&plan);
                     let is_last = attempts == ATTEMPTS;
                     match service.filter(|_| named < NAMED) {
                         Some(owner) => {
@@ -210,7 +210,15 @@ where
                 Err(ApplyError::Commit { source, .. })
                     if group.len() == 1 && source.is_refusal() =>
                 {
-                    self.fail(group.swap_remove(0), &source);
+                    // Others that take over what it gives up may be to blame: they come later.
+                    let mut others = changed_services(&plan);
+                    others.retain(|service| !group.contains(service));
+                    if others.is_empty() {
+                        self.fail(group.swap_remove(0), &source);
+                    } else {
+                        waiting.extend(others.iter().cloned());
+                        groups.extend([others, group]);
+                    }
                 }
                 Err(ApplyError::Servers(refusals)) => {
                     self.fail_servers(&refusals);
@@ -301,7 +309,7 @@ fn is_denied(refusals: &[ServerRefusal]) -> bool {
 }
 
 /// The Services whose frontends or virtual servers a plan changes, sorted.
-fn services(plan: &Plan) -> Vec<NamespacedName> {
+fn changed_services(plan: &Plan) -> Vec<NamespacedName> {
     let owners = plan.frontends.iter().map(|change| change.named().service());
     let of_servers = plan.virtual_servers.servers.iter();
     let of_servers = of_servers.map(ServerChange::service);

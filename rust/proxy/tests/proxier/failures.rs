@@ -53,6 +53,41 @@ fn names(indexes: impl IntoIterator<Item = u8>) -> BTreeSet<String> {
 }
 
 #[test]
+fn who_takes_over_an_address_and_is_refused_is_blamed_and_not_who_gives_it_up() {
+    for is_named in [true, false] {
+        let (mut proxier, kernel) = proxier(0);
+        let claimants = [
+            ("s0", "2025-01-01T00:00:00Z"),
+            ("s1", "2024-01-01T00:00:00Z"),
+        ];
+        let [_, older] = claimants.map(|(name, created)| {
+            let spec = json!({
+                "clusterIP": format!("10.96.1.{}", &name[1..]),
+                "externalIPs": ["203.0.113.1"],
+                "ports": [{"port": 80}],
+            });
+            let mut service = manifest::service(name, &spec, &[]);
+            service["metadata"]["creationTimestamp"] = created.into();
+            proxier.feed_event(&manifest::modified(&service)).unwrap();
+            service
+        });
+        proxier.sync(false).unwrap();
+
+        proxier.feed_event(&manifest::deleted(&older)).unwrap();
+        kernel.poison(&["default/s0:"], is_named);
+        let report = proxier.sync(true).unwrap();
+
+        let failed: Vec<&str> = report
+            .failures
+            .iter()
+            .map(|failure| &*failure.name)
+            .collect();
+        assert_eq!(failed, ["default/s0"], "named: {is_named}");
+        assert_eq!(programmed(&proxier), names([0]), "named: {is_named}");
+    }
+}
+
+#[test]
 fn services_the_kernel_refuses_are_left_out_and_tried_again() {
     for is_named in [true, false] {
         let (mut proxier, kernel) = proxier(20);
