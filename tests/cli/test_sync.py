@@ -156,7 +156,10 @@ class TestPods:
         result = node.kpx("sync", "-f", path, "-o", "json")
         assert result.returncode == 3
         assert report(result)["endpoints"] == 1
-        assert result.stderr == "rejected: Pod `default/b`: `podIPs` is a str, not a list\n"
+        assert result.stderr == (
+            "rejected: Pod `default/b`: status.podIPs:"
+            ' invalid type: string "10.0.0.2", expected a sequence\n'
+        )
 
     @pytest.mark.parametrize("extra", [{}, {"kind": []}, {"kind": None}, 3, [1], {"kind": "Pod"}])
     def test_odd_company_does_not_disturb_them(self, node: Node, extra: Any) -> None:

@@ -229,6 +229,15 @@ fn read(object: &str, default_kind: &str) -> Option<Result<Written, Unreadable>>
     let written: Result<Written, _> = serde_path_to_error::deserialize(&mut reader);
     Some(written.map_err(|error| Unreadable {
         key: head.metadata.and_then(Identity::key),
-        reason: format!("{}: {}", error.path(), error.inner()),
+        reason: format!("{}: {}", error.path(), cause(error.inner())),
     }))
+}
+
+/// What an error says, without the place in the object's text, and no longer than a line or two.
+fn cause(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let cause = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(cause, _)| cause);
+    cause.chars().take(200).collect()
 }
