@@ -61,7 +61,7 @@ SUITES = {
     ),
     "ipvs": Suite(
         rust={"kpx-ipvs": "kernel", "kpx-link": "kernel"},
-        pytest=("tests/netns/ipvs",),
+        pytest=("tests/netns/ipvs", "tests/netns/test_matrix.py"),
         backend="ipvs",
     ),
 }
