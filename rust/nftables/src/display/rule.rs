@@ -165,7 +165,8 @@ impl Reader {
                     PayloadBase::Network => "nh",
                     PayloadBase::Transport => "th",
                 };
-                let text = format!("@{header},{},{}", offset * 8, length * 8);
+                let bits = |bytes: u32| u64::from(bytes) * 8;
+                let text = format!("@{header},{},{}", bits(offset), bits(length));
                 Symbol::loaded(text, Format::Number, bytes)
             }
         }

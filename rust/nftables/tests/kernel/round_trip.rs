@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kpx_nftables::expression::Counter;
 use kpx_nftables::{
-    ChainContents, Data, Element, Expression, Family, Object, Rule, Ruleset, SetContents, Table,
+    ChainContents, Data, Element, Expression, Family, Object, Ruleset, SetContents, Table,
     TableContents, Transaction, Verb, Verdict, next_generation,
 };
 
@@ -124,10 +124,6 @@ fn chains_mut(ruleset: &mut Ruleset) -> impl Iterator<Item = &mut ChainContents>
     tables.flat_map(|contents| contents.chains.values_mut())
 }
 
-fn rules_mut(ruleset: &mut Ruleset) -> impl Iterator<Item = &mut Rule> {
-    chains_mut(ruleset).flat_map(|chain| &mut chain.rules)
-}
-
 /// What `nft` lists of the table of IPv4, set by set and rule by rule.
 const LISTED: &[&str] = &[
     "type ipv4_addr . inet_proto . inet_service : verdict",
@@ -170,14 +166,21 @@ fn what_nft_lists_can_be_loaded_again_and_reads_back_equal() {
         client.commit(&transaction, None).unwrap();
         // Loading a map's update for IPv6, whose key and data fill 14 of 16 registers, ends `nft`
         // 1.0.6 by a failed assertion.
-        let is_loadable = |line: &&str| !line.contains("update @affinity { ip6 saddr");
+        // Before a lookup in intervals it converts the byte order of the protocol, a single byte,
+        // which Debian's Linux 6.12.117 refuses.
+        let unloadable = ["update @affinity { ip6 saddr", "@source-ranges"];
+        let is_loadable = |line: &&str| !unloadable.iter().any(|part| line.contains(part));
         let text = nft(&["list", "ruleset"], "");
         let text: Vec<_> = text.lines().filter(is_loadable).collect();
         let mut before = client.dump("kpx").unwrap();
         for chain in chains_mut(&mut before) {
             chain.rules.retain(|rule| {
-                rule.table.family == Family::Ipv4
-                    || !matches!(rule.expressions.last(), Some(Expression::DynamicSet(_)))
+                let is_loadable = |expression: &Expression| match expression {
+                    Expression::DynamicSet(_) => rule.table.family == Family::Ipv4,
+                    Expression::Lookup(lookup) => lookup.set != "source-ranges",
+                    _ => true,
+                };
+                rule.expressions.iter().all(is_loadable)
             });
         }
         transaction = Transaction::new();
@@ -188,13 +191,7 @@ fn what_nft_lists_can_be_loaded_again_and_reads_back_equal() {
         client.commit(&transaction, None).unwrap();
         assert!(client.dump("kpx").unwrap().tables.is_empty());
         nft(&["-f", "-"], &text.join("\n"));
-        let mut after = client.dump("kpx").unwrap();
-        for rule in rules_mut(&mut after) {
-            // Before a lookup in intervals `nft` converts the byte order of the protocol, which is
-            // a single byte.
-            rule.expressions
-                .retain(|expression| expression.name() != "byteorder");
-        }
+        let after = client.dump("kpx").unwrap();
         assert_same(&after.tables, &before.tables);
     });
 }
