@@ -11,6 +11,8 @@ pub mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod generic;
+#[cfg(any(test, feature = "testing"))]
+pub mod interrupting;
 pub mod list;
 pub mod message;
 pub mod pipeline;
@@ -21,6 +23,8 @@ pub use attribute::{Attribute, Attributes, Covering, Nest, Writer};
 pub use error::Error;
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyTransport};
+#[cfg(any(test, feature = "testing"))]
+pub use interrupting::Interrupting;
 pub use message::{Header, Message, MessageStart, Messages, Reply};
 pub use socket::Socket;
 pub use transport::Transport;

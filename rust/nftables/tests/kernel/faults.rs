@@ -2,9 +2,8 @@
 
 use std::io;
 
-use kpx_netlink::message::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 use kpx_netlink::socket::NETLINK_NETFILTER;
-use kpx_netlink::{Fault, FaultyTransport, Messages, Socket, Transport};
+use kpx_netlink::{Fault, FaultyTransport, Interrupting, Socket, Transport};
 use kpx_nftables::{
     Client, CommitError, Family, Object, ObserveError, Transaction, Verb, next_generation,
 };
@@ -103,34 +102,9 @@ fn dropped_errors_do_not_hide_the_first() {
     });
 }
 
-/// Marks the answers to the first few lists as interrupted.
-struct Interrupting {
-    socket: Socket,
-    left: usize,
-}
-
-impl Transport for Interrupting {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
-        self.socket.receive(buffer)?;
-        let first = Messages::new(buffer).next().unwrap();
-        if first.header.flags & NLM_F_MULTI != 0 && self.left > 0 {
-            self.left -= 1;
-            let flags = first.header.flags | NLM_F_DUMP_INTR;
-            buffer[6..8].copy_from_slice(&flags.to_ne_bytes());
-        }
-        Ok(())
-    }
-}
-
 fn dump_interrupted(times: usize) -> Result<(), ObserveError> {
-    let mut client = Client::new(Interrupting {
-        socket: Socket::open(NETLINK_NETFILTER).unwrap(),
-        left: times,
-    });
+    let socket = Socket::open(NETLINK_NETFILTER).unwrap();
+    let mut client = Client::new(Interrupting::new(socket, times));
     let ruleset = client.dump("kpx")?;
     assert_eq!(ruleset.tables.len(), 2);
     Ok(())

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use kpx_netlink::message::{NLM_F_DUMP_INTR, NLM_F_MULTI};
 use kpx_netlink::socket::NETLINK_NETFILTER;
-use kpx_netlink::{Fault, FaultyTransport, Messages, Socket, Transport};
+use kpx_netlink::{Fault, FaultyTransport, Interrupting, Socket, Transport};
 use kpx_nftables::{Client, CommitError, Family, ObserveError, Ruleset, Transaction};
 use kpx_proxy::names::TABLE;
 use kpx_proxy::plan::Summary;
@@ -107,39 +106,12 @@ fn no_lost_failed_or_dropped_datagram_makes_a_difference() {
     }
 }
 
-/// Says of so many lists that they were interrupted.
-struct Interrupting {
-    socket: Socket,
-    left: usize,
-}
-
-impl Transport for Interrupting {
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
-        self.socket.receive(buffer)?;
-        let first = Messages::new(buffer).next().unwrap();
-        if first.header.flags & NLM_F_MULTI != 0 && self.left > 0 {
-            self.left -= 1;
-            let flags = first.header.flags | NLM_F_DUMP_INTR;
-            buffer[6..8].copy_from_slice(&flags.to_ne_bytes());
-        }
-        Ok(())
-    }
-}
-
 #[test]
 fn a_kernel_that_cannot_be_read_for_a_while_is_read_later() {
     in_namespace(|_| {
         sync(&mut proxier(socket(), &[1, 2]), &[1, 2], "the first");
-        let transport = Interrupting {
-            socket: socket(),
-            left: 25,
-        };
         // A list is tried ten times in one pass.
-        let mut second = proxier(transport, &[2, 3]);
+        let mut second = proxier(Interrupting::new(socket(), 25), &[2, 3]);
         assert!(second.sync(false).is_err());
         sync(&mut second, &[2, 3], "the second");
     });
