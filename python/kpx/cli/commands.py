@@ -18,6 +18,7 @@ from kpx.cli.options import (
     AgentOptions,
     ConntrackOptions,
     DataOutput,
+    FilenameOption,
     NodeOptions,
     OutputOption,
     TakeOverOption,
@@ -249,15 +250,7 @@ def explain(
 def controller(
     policy: PolicyOptions,
     options: ControllerOptions,
-    filename: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filename",
-            "-f",
-            metavar="PATH",
-            help="Read a manifest: a file, a directory, or - for stdin. Repeatable.",
-        ),
-    ] = None,
+    filename: FilenameOption = None,
     once: Annotated[
         bool,
         typer.Option("--once", help="Make one pass over manifests, print the slices, and exit."),

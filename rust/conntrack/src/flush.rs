@@ -61,27 +61,18 @@ impl<T: Transport> Conntrack<T> {
     pub fn list(&mut self, is_ipv6: bool, mut visit: impl FnMut(Flow)) -> Result<(), FlushError> {
         let act = "list flows";
         let sequence = self.request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, is_ipv6, |_| ())?;
-        loop {
-            self.transport
-                .receive(&mut self.answer)
-                .map_err(FlushError::Io)?;
-            for message in Messages::new(&self.answer) {
-                if message.header.sequence != sequence {
-                    continue;
+        self.answer(sequence, |reply| match reply {
+            Reply::Data(entry) => {
+                if let Some(flow) = Flow::parse(&entry) {
+                    visit(flow);
                 }
-                match message.reply() {
-                    Reply::Data(entry) => {
-                        if let Some(flow) = Flow::parse(&entry) {
-                            visit(flow);
-                        }
-                    }
-                    Reply::Done => return Ok(()),
-                    Reply::Failed(source) if source.errno == libc::EINTR => return Ok(()),
-                    Reply::Failed(source) => return Err(FlushError::Refused { act, source }),
-                    Reply::Acknowledged | Reply::Noop | Reply::Overrun => {}
-                }
+                None
             }
-        }
+            Reply::Done => Some(Ok(())),
+            Reply::Failed(source) if source.errno == libc::EINTR => Some(Ok(())),
+            Reply::Failed(source) => Some(Err(FlushError::Refused { act, source })),
+            Reply::Acknowledged | Reply::Noop | Reply::Overrun => None,
+        })
     }
 
     /// Deletes one flow, and no later one with the same tuples; gives whether it was still there.
@@ -91,19 +82,27 @@ impl<T: Transport> Conntrack<T> {
         let sequence = self.request(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, is_ipv6, |writer| {
             flow.write_identity(writer);
         })?;
+        self.answer(sequence, |reply| match reply {
+            Reply::Acknowledged => Some(Ok(true)),
+            Reply::Failed(source) => Some(gone(source, act)),
+            _ => None,
+        })
+    }
+
+    /// Reads the messages that answer a request, until one of them gives the result.
+    fn answer<R>(
+        &mut self,
+        sequence: u32,
+        mut read: impl FnMut(Reply<'_>) -> Option<Result<R, FlushError>>,
+    ) -> Result<R, FlushError> {
         loop {
             self.transport
                 .receive(&mut self.answer)
                 .map_err(FlushError::Io)?;
-            for message in Messages::new(&self.answer) {
-                if message.header.sequence != sequence {
-                    continue;
-                }
-                match message.reply() {
-                    Reply::Acknowledged => return Ok(true),
-                    Reply::Failed(source) => return gone(source, act),
-                    _ => {}
-                }
+            let messages = Messages::new(&self.answer);
+            let mut answers = messages.filter(|message| message.header.sequence == sequence);
+            if let Some(result) = answers.find_map(|message| read(message.reply())) {
+                return result;
             }
         }
     }
