@@ -93,13 +93,16 @@ def test_a_server_that_was_restored_from_a_backup(cluster: World) -> None:
     cluster.assert_equal("what happens after that is programmed")
 
 
+# A hundred commits a second. As fast as it can, which is thousands on an idle machine, it would leave
+# no time to list a table between two of them, and nobody could commit what rests on a list.
 MEDDLE = """
-import itertools, nftables
+import itertools, nftables, time
 nft = nftables.Nftables()
 nft.cmd("add table ip foreign; add set ip foreign addresses { type ipv4_addr; }")
 for number in itertools.count(1):
     for verb in ("add", "delete"):
         nft.cmd(f"{verb} element ip foreign addresses {{ 192.0.2.{number % 250} }}")
+        time.sleep(0.01)
     if number % 20 == 0:
         print(number, flush=True)
 """
