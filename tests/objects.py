@@ -82,12 +82,14 @@ def pod_store(*pods: Object) -> PodStore:
     """The core's records of Pods, all of which must be valid."""
     store = PodStore()
     for shown in pods:
-        assert store.feed(json.dumps(shown).encode()).rejections == []
+        _, outcome = store.feed(json.dumps(shown).encode())
+        assert outcome.rejections == []
     return store
 
 
 def pod_record(shown: Object) -> Pod:
     """The core's record of one Pod, which must be valid."""
-    [(_, record)] = PodStore().feed(json.dumps(shown).encode()).changes
+    _, outcome = PodStore().feed(json.dumps(shown).encode())
+    [(_, record)] = outcome.changes
     assert record is not None
     return record

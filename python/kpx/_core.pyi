@@ -524,36 +524,8 @@ class Pod:
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
-class PodReport:
-    """What a frame, or a line of a watch, did to a `PodStore`."""
-
-    @property
-    def event(self) -> str:
-        """What a line of a watch was, such as `ADDED`; empty for a page or a manifest."""
-
-    @property
-    def resource_version(self) -> str | None:
-        """How far the list, or the watch, is."""
-
-    @property
-    def continue_token(self) -> str | None:
-        """The token of the next page; `None` on the last."""
-
-    @property
-    def initial_events_end(self) -> bool:
-        """Of a bookmark, whether it ends the initial events (KEP-3157)."""
-
-    @property
-    def code(self) -> int | None:
-        """Of an `ERROR`, its HTTP status."""
-
-    @property
-    def reason(self) -> str | None:
-        """Of an `ERROR`, its reason."""
-
-    @property
-    def message(self) -> str | None:
-        """Of an `ERROR`, what a person is told."""
+class PodOutcome:
+    """What became of Pods that a `PodStore` took in."""
 
     @property
     def changes(self) -> list[tuple[Pod | None, Pod | None]]:
@@ -579,14 +551,14 @@ class PodStore:
     def end_replace(self) -> list[tuple[Pod | None, Pod | None]]:
         """Ends a new list: what did not come since is gone, and is returned as changes."""
 
-    def feed(self, frame: bytes) -> PodReport:
+    def feed(self, frame: bytes) -> tuple[FeedReport, PodOutcome]:
         """Takes in the Pods of a page of a list or of a manifest; what else is in it is ignored.
 
         A Pod that is not valid is left out and named; its last good version stays. Raises
         `kpx.errors.DecodeFailed` where the frame is no JSON object; nothing is then taken in.
         """
 
-    def feed_event(self, line: bytes) -> PodReport:
+    def feed_event(self, line: bytes) -> tuple[EventReport, PodOutcome]:
         """Takes in one line of a watch of Pods; raises as `feed` does."""
 
     def select(self, namespace: str, selector: dict[str, str] | None) -> list[Pod]:

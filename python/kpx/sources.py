@@ -215,8 +215,8 @@ class Workload:
                 kind = item.get("kind")
                 if isinstance(kind, str) and kind in objects:
                     objects[kind].append(item)
-            report = pods.feed(frame.content)
-            rejected += [Rejected("Pod", name, reason) for name, reason in report.rejections]
+            _, outcome = pods.feed(frame.content)
+            rejected += [Rejected("Pod", name, reason) for name, reason in outcome.rejections]
         nodes = _converted(objects["Node"], Node.from_object, rejected)
         return cls(
             services=_converted(objects["Service"], Service.from_object, rejected),

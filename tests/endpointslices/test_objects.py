@@ -42,7 +42,8 @@ def test_null_is_the_same_as_absent() -> None:
 )
 def test_a_pod_with_a_wrong_type_is_named(part: str, fields: dict[str, Any], reason: str) -> None:
     shown = {**pod("a", "10.0.0.1"), part: fields}
-    [(name, found)] = PodStore().feed(json.dumps(shown).encode()).rejections
+    _, outcome = PodStore().feed(json.dumps(shown).encode())
+    [(name, found)] = outcome.rejections
     assert name == "default/a"
     assert found.startswith(reason)
 

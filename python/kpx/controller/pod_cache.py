@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from kpx._core import Pod, PodReport, PodStore
+from kpx._core import EventReport, FeedReport, Pod, PodOutcome, PodStore
 
 __all__ = ["PodCache"]
 
@@ -37,21 +37,24 @@ class PodCache:
         with self._lock:
             self._tell(self.store.end_replace())
 
-    def feed(self, frame: bytes) -> PodReport:
+    def feed(self, frame: bytes) -> FeedReport:
         """Takes in a page of a list."""
         with self._lock:
-            return self._told(self.store.feed(frame))
+            report, outcome = self.store.feed(frame)
+            self._take(outcome)
+            return report
 
-    def feed_event(self, line: bytes) -> PodReport:
+    def feed_event(self, line: bytes) -> EventReport:
         """Takes in a line of a watch."""
         with self._lock:
-            return self._told(self.store.feed_event(line))
+            report, outcome = self.store.feed_event(line)
+            self._take(outcome)
+            return report
 
-    def _told(self, report: PodReport) -> PodReport:
-        for name, reason in report.rejections:
+    def _take(self, outcome: PodOutcome) -> None:
+        for name, reason in outcome.rejections:
             _log.warning("Pod `%s` is left out: %s", name, reason)
-        self._tell(report.changes)
-        return report
+        self._tell(outcome.changes)
 
     def _tell(self, changes: Iterable[tuple[Pod | None, Pod | None]]) -> None:
         for old, new in changes:

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use kpx_proxy::state::{EventReport, FeedReport, State};
-use kpx_proxy::{DecodeError, Kind, NamespacedName, Rejection};
+use kpx_frames::{DecodeError, EventReport, FeedReport};
+use kpx_proxy::state::State;
+use kpx_proxy::{Kind, NamespacedName, Rejection};
 
 use crate::Name;
 use crate::lookup::Answer;

@@ -33,24 +33,6 @@ pub(crate) struct Metadata {
     labels: Option<BTreeMap<SmolStr, SmolStr>>,
 }
 
-/// The metadata of an object of which no more than the name matters, or can be read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-pub(crate) struct Identity {
-    namespace: Option<SmolStr>,
-    name: Option<SmolStr>,
-    pub(crate) resource_version: Option<SmolStr>,
-    pub(crate) annotations: Option<Annotations>,
-}
-
-/// The one annotation that matters: of a bookmark, that the initial events are over (KEP-3157).
-#[derive(Debug, Default, Deserialize)]
-#[serde(expecting = "an object")]
-pub(crate) struct Annotations {
-    #[serde(rename = "k8s.io/initial-events-end")]
-    pub(crate) initial_events_end: Option<SmolStr>,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
 struct Spec {
@@ -144,14 +126,11 @@ impl Written {
     }
 }
 
-impl Identity {
-    /// The namespace and the name; `None` without a name.
-    pub(crate) fn key(self) -> Option<(SmolStr, SmolStr)> {
-        key(self.namespace, self.name)
-    }
-}
+/// The namespace and the name of a Pod.
+pub(crate) type Key = (SmolStr, SmolStr);
 
-fn key(namespace: Option<SmolStr>, name: Option<SmolStr>) -> Option<(SmolStr, SmolStr)> {
+/// What a Pod is found by; `None` without a name.
+pub(crate) fn key(namespace: Option<SmolStr>, name: Option<SmolStr>) -> Option<Key> {
     let name = name.filter(|name| !name.is_empty())?;
     let namespace = namespace.filter(|name| !name.is_empty());
     Some((namespace.unwrap_or(DEFAULT_NAMESPACE), name))

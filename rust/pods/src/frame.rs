@@ -1,64 +1,19 @@
 //! Pages of a list, manifests, and lines of a watch.
 
+use std::str::Utf8Error;
+
+use kpx_frames::{
+    Arrival, DecodeError, EventReport, FeedReport, Identity, Line, LossyText, NOT_UTF8, WatchEvent,
+    cause, wrong_field,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
-use crate::DecodeError;
-use crate::decode::{Identity, Written};
-use crate::store::{Change, Rejection};
+use crate::decode::{Key, Written, key};
 
-/// What a frame, or a line of a watch, did.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// What a line of a watch was; `None` for a page or a manifest.
-    pub event: Option<WatchEvent>,
-    /// How far the list, or the watch, is.
-    pub resource_version: Option<SmolStr>,
-    /// The token of the next page; `None` on the last.
-    pub continue_token: Option<String>,
-    /// Of a bookmark, whether it ends the initial events (KEP-3157).
-    pub initial_events_end: bool,
-    /// Of an error, its HTTP status.
-    pub code: Option<u16>,
-    /// Of an error, its reason.
-    pub reason: Option<String>,
-    /// Of an error, what a person is told.
-    pub message: Option<String>,
-    /// What is not as before, in order.
-    pub changes: Vec<Change>,
-    /// The Pods that are left out.
-    pub rejections: Vec<Rejection>,
-}
-
-/// What a line of a watch is (`metav1.WatchEvent`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum WatchEvent {
-    /// An object came.
-    Added,
-    /// An object changed.
-    Modified,
-    /// An object is gone.
-    Deleted,
-    /// Nothing happened up to a version.
-    Bookmark,
-    /// The watch is over.
-    Error,
-}
-
-impl WatchEvent {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "ADDED",
-            Self::Modified => "MODIFIED",
-            Self::Deleted => "DELETED",
-            Self::Bookmark => "BOOKMARK",
-            Self::Error => "ERROR",
-        }
-    }
-}
+/// The kind.
+pub(crate) const POD: SmolStr = SmolStr::new_static("Pod");
 
 /// A document: one object, or a list of them.
 #[derive(Debug, Deserialize)]
@@ -77,167 +32,210 @@ struct ListMetadata {
     continue_token: Option<String>,
 }
 
+/// A line in the form most have: an object that came or changed, all of it valid.
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "an object")]
-struct Line<T> {
+struct UsualLine {
     #[serde(rename = "type")]
-    event: WatchEvent,
-    object: T,
+    arrival: Arrival,
+    object: Box<Written>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Head {
-    kind: Option<SmolStr>,
-    metadata: Option<Identity>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(expecting = "an object")]
-struct Status {
-    code: Option<u16>,
-    reason: Option<String>,
-    message: Option<String>,
-}
-
-/// The Pods of a frame: those that can be read, and, of those that cannot, whose and why.
+/// The Pods of a page of a list, or of a manifest.
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
-    pub(crate) report: Report,
-    pub(crate) pods: Vec<Result<Written, Unreadable>>,
-    /// What a line of a watch says is gone.
-    pub(crate) gone: Option<(SmolStr, SmolStr)>,
+    /// What is said of the list; the Pods are not counted yet.
+    pub(crate) report: FeedReport,
+    pub(crate) pods: Vec<Result<Box<Written>, Unreadable>>,
+}
+
+/// What a line of a watch says of Pods.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) report: EventReport,
+    /// The Pod that came or changed.
+    pub(crate) pod: Option<Result<Box<Written>, Unreadable>>,
+    /// The Pod that is gone.
+    pub(crate) gone: Option<Key>,
 }
 
 /// A Pod that cannot be read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
-    pub(crate) key: Option<(SmolStr, SmolStr)>,
+    pub(crate) key: Option<Key>,
     pub(crate) reason: String,
+}
+
+/// An object.
+enum Object {
+    Pod(Result<Box<Written>, Unreadable>),
+    /// It is of another kind, of this name.
+    Other(SmolStr),
 }
 
 impl Frame {
     /// Reads a page of a list, or a manifest of which only the Pods matter.
     pub(crate) fn decode(frame: &[u8]) -> Result<Self, DecodeError> {
-        let text = str::from_utf8(frame).map_err(DecodeError::NotUtf8)?;
+        let text = match str::from_utf8(frame) {
+            Ok(text) => text,
+            Err(error) => return Self::decode_lossy(&LossyText::new(frame), error),
+        };
         // Most pages are valid throughout, and are read in one pass.
-        if let Ok(document) = serde_json::from_str::<Document<Written>>(text)
+        if let Ok(document) = serde_json::from_str::<Document<Box<Written>>>(text)
             && document.items.is_some()
         {
-            return Ok(Self::of(document, |written, kind| {
-                let is_pod = written.kind.as_deref().unwrap_or(kind) == "Pod";
-                is_pod.then_some(Ok(written))
-            }));
+            return Ok(Self::of(document, Object::of));
         }
-        let document: Document<&RawValue> =
-            serde_json::from_str(text).map_err(DecodeError::NotJson)?;
-        if document.items.is_none() {
-            let pod = read(text, "");
-            return Ok(Self {
-                pods: pod.into_iter().collect(),
-                ..Self::default()
-            });
-        }
-        Ok(Self::of(document, |raw, kind| read(raw.get(), kind)))
+        let document = serde_json::from_str(text).map_err(DecodeError::of)?;
+        Ok(Self::of_objects(text, document, Object::read))
     }
 
-    fn of<T>(
-        document: Document<T>,
-        read: impl Fn(T, &str) -> Option<Result<Written, Unreadable>>,
+    /// Reads a frame that is not all UTF-8: the Pods that are not are rejected.
+    fn decode_lossy(lossy: &LossyText, error: Utf8Error) -> Result<Self, DecodeError> {
+        let text = lossy.as_str();
+        let Ok(document) = serde_json::from_str(text) else {
+            return Err(DecodeError::NotUtf8(error));
+        };
+        let mut count = 0;
+        let frame = Self::of_objects(text, document, |object, kind| {
+            let replaced = lossy.count_in(object);
+            count += replaced;
+            if replaced == 0 {
+                Object::read(object, kind)
+            } else {
+                Object::reject(object, kind, NOT_UTF8.to_owned())
+            }
+        });
+        // Otherwise what the list says of itself cannot be relied on.
+        if count == lossy.count() {
+            Ok(frame)
+        } else {
+            Err(DecodeError::NotUtf8(error))
+        }
+    }
+
+    /// Reads each item of a list on its own; what is no list is an object.
+    fn of_objects(
+        text: &str,
+        document: Document<&RawValue>,
+        mut read: impl FnMut(&str, &str) -> Object,
     ) -> Self {
+        if document.items.is_none() {
+            let mut frame = Self::default();
+            frame.push(read(text, ""));
+            return frame;
+        }
+        Self::of(document, |raw, kind| read(raw.get(), kind))
+    }
+
+    fn of<T>(document: Document<T>, mut read: impl FnMut(T, &str) -> Object) -> Self {
         // The items of a list of one kind need not repeat it.
         let kind = document.kind.as_deref().unwrap_or("PodList");
         let kind = kind.strip_suffix("List").unwrap_or_default();
-        let items = document.items.into_iter().flatten();
         let metadata = document.metadata.unwrap_or_default();
-        Self {
-            pods: items.filter_map(|item| read(item, kind)).collect(),
-            report: Report {
+        let mut frame = Self {
+            report: FeedReport {
                 resource_version: metadata.resource_version,
                 continue_token: metadata.continue_token.filter(|token| !token.is_empty()),
-                ..Report::default()
+                ..FeedReport::default()
             },
-            gone: None,
+            pods: Vec::new(),
+        };
+        for item in document.items.into_iter().flatten() {
+            frame.push(read(item, kind));
         }
+        frame
     }
 
+    fn push(&mut self, object: Object) {
+        match object {
+            Object::Pod(pod) => self.pods.push(pod),
+            Object::Other(kind) => *self.report.ignored.entry(kind).or_default() += 1,
+        }
+    }
+}
+
+impl Event {
     /// Reads a line of a watch of Pods.
-    pub(crate) fn decode_event(line: &[u8]) -> Result<Self, DecodeError> {
-        let text = str::from_utf8(line).map_err(DecodeError::NotUtf8)?;
-        if let Ok(line) = serde_json::from_str::<Line<Written>>(text)
-            && matches!(line.event, WatchEvent::Added | WatchEvent::Modified)
-        {
-            let metadata = line.object.metadata.as_ref();
-            let version = metadata.and_then(|metadata| metadata.resource_version.clone());
+    pub(crate) fn decode(line: &[u8]) -> Result<Self, DecodeError> {
+        let text = match str::from_utf8(line) {
+            Ok(text) => text,
+            Err(error) => {
+                let lossy = LossyText::new(line);
+                let line = Line::read_lossy(&lossy, error)?;
+                return Self::of(&line, |object, kind| {
+                    Object::reject(object, kind, NOT_UTF8.to_owned())
+                });
+            }
+        };
+        if let Ok(UsualLine { arrival, object }) = serde_json::from_str(text) {
+            let metadata = object.metadata.as_ref();
             return Ok(Self {
-                report: Report::event(line.event, version),
-                pods: vec![Ok(line.object)],
+                report: EventReport {
+                    event: arrival.into(),
+                    kind: object.kind.clone().unwrap_or(POD),
+                    resource_version: metadata.and_then(|one| one.resource_version.clone()),
+                    rejected: false,
+                },
+                pod: Some(Ok(object)),
                 gone: None,
             });
         }
-        let line: Line<&RawValue> = serde_json::from_str(text).map_err(DecodeError::NotJson)?;
-        let object = line.object.get();
-        if line.event == WatchEvent::Error {
-            let status: Status = serde_json::from_str(object).map_err(DecodeError::NotJson)?;
-            return Ok(Self {
-                report: Report {
-                    code: status.code,
-                    reason: status.reason,
-                    message: status.message,
-                    ..Report::event(line.event, None)
-                },
-                ..Self::default()
-            });
-        }
-        let head: Head = serde_json::from_str(object).map_err(DecodeError::NotJson)?;
-        let metadata = head.metadata.unwrap_or_default();
-        let is_pod = head.kind.as_deref().unwrap_or("Pod") == "Pod";
-        let mut found = Self {
-            report: Report::event(line.event, metadata.resource_version.clone()),
-            ..Self::default()
-        };
-        match line.event {
-            WatchEvent::Deleted => found.gone = metadata.key().filter(|_| is_pod),
-            WatchEvent::Bookmark => {
-                let annotations = metadata.annotations.unwrap_or_default();
-                let said = annotations.initial_events_end;
-                found.report.initial_events_end = said.as_deref() == Some("true");
+        Self::of(&Line::read(text)?, Object::read)
+    }
+
+    fn of(line: &Line<'_>, read: impl FnOnce(&str, &str) -> Object) -> Result<Self, DecodeError> {
+        let (event, identity) = line.event()?;
+        let kind = identity.kind.unwrap_or(POD);
+        let (mut pod, mut gone) = (None, None);
+        match event {
+            WatchEvent::Added | WatchEvent::Modified => {
+                if let Object::Pod(read) = read(line.object(), &POD) {
+                    pod = Some(read);
+                }
             }
-            _ => found.pods.extend(read(object, "Pod")),
+            WatchEvent::Deleted if kind == POD => gone = key(identity.namespace, identity.name),
+            WatchEvent::Deleted | WatchEvent::Bookmark { .. } | WatchEvent::Error { .. } => {}
         }
-        Ok(found)
+        Ok(Self {
+            report: EventReport {
+                event,
+                kind,
+                resource_version: identity.resource_version,
+                rejected: false,
+            },
+            pod,
+            gone,
+        })
     }
 }
 
-impl Report {
-    fn event(event: WatchEvent, resource_version: Option<SmolStr>) -> Self {
-        Self {
-            event: Some(event),
-            resource_version,
-            ..Self::default()
+impl Object {
+    fn of(written: Box<Written>, default_kind: &str) -> Self {
+        match written.kind.as_deref().unwrap_or(default_kind) {
+            "Pod" => Self::Pod(Ok(written)),
+            other => Self::Other(other.into()),
         }
     }
-}
 
-/// Reads an object; `None` if it is of another kind than Pods are.
-fn read(object: &str, default_kind: &str) -> Option<Result<Written, Unreadable>> {
-    let head: Head = serde_json::from_str(object).unwrap_or_default();
-    if head.kind.as_deref().unwrap_or(default_kind) != "Pod" {
-        return None;
+    fn read(text: &str, default_kind: &str) -> Self {
+        match serde_json::from_str(text) {
+            Ok(written) => Self::of(written, default_kind),
+            Err(error) => {
+                let reason = wrong_field::<Written>(text).unwrap_or_else(|| cause(&error));
+                Self::reject(text, default_kind, reason)
+            }
+        }
     }
-    let mut reader = serde_json::Deserializer::from_str(object);
-    let written: Result<Written, _> = serde_path_to_error::deserialize(&mut reader);
-    Some(written.map_err(|error| Unreadable {
-        key: head.metadata.and_then(Identity::key),
-        reason: format!("{}: {}", error.path(), cause(error.inner())),
-    }))
-}
 
-/// What an error says, without the place in the object's text, and no longer than a line or two.
-fn cause(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let cause = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(cause, _)| cause);
-    cause.chars().take(200).collect()
+    fn reject(text: &str, default_kind: &str, reason: String) -> Self {
+        let identity = Identity::read(text).unwrap_or_default();
+        match identity.kind.as_deref().unwrap_or(default_kind) {
+            "Pod" => Self::Pod(Err(Unreadable {
+                key: key(identity.namespace, identity.name),
+                reason,
+            })),
+            other => Self::Other(other.into()),
+        }
+    }
 }

@@ -4,16 +4,13 @@
 //! Of 150,000 of them only what EndpointSlices are made from is kept. Nothing here does I/O.
 
 mod decode;
-mod error;
 mod frame;
 mod interner;
 mod pod;
 mod store;
 
-pub use error::DecodeError;
-pub use frame::{Report, WatchEvent};
 pub use pod::{ContainerPort, Pod};
-pub use store::{Change, Rejection, Store};
+pub use store::{Change, Outcome, Rejection, Store};
 
 #[cfg(test)]
 mod tests;

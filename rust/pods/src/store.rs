@@ -5,13 +5,13 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use kpx_frames::{DecodeError, EventReport, FeedReport};
 use smol_str::SmolStr;
 
-use crate::decode::Shared;
-use crate::frame::{Frame, Report};
-use crate::{DecodeError, Pod};
+use crate::Pod;
+use crate::decode::{Key, Shared, Written};
+use crate::frame::{Event, Frame, POD, Unreadable};
 
-type Key = (SmolStr, SmolStr);
 type Index<K> = HashMap<K, BTreeSet<u64>, RandomState>;
 
 /// A Pod that came, changed or is gone.
@@ -30,6 +30,15 @@ pub struct Rejection {
     pub name: String,
     /// The field, and what is wrong with it.
     pub reason: String,
+}
+
+/// What became of Pods that were taken in.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is not as before, in order.
+    pub changes: Vec<Change>,
+    /// The Pods that are left out.
+    pub rejections: Vec<Rejection>,
 }
 
 /// Pods by the order in which they came.
@@ -71,13 +80,34 @@ impl Store {
     }
 
     /// Takes in the Pods of a page of a list, or of a manifest; what else is in it is ignored.
-    pub fn feed(&mut self, frame: &[u8]) -> Result<Report, DecodeError> {
-        Ok(self.take(Frame::decode(frame)?))
+    ///
+    /// Fails, and changes nothing, if the frame as a whole cannot be read.
+    pub fn feed(&mut self, frame: &[u8]) -> Result<(FeedReport, Outcome), DecodeError> {
+        let Frame { mut report, pods } = Frame::decode(frame)?;
+        let count = pods.len();
+        let outcome = self.take(pods);
+        for (counts, count) in [
+            (&mut report.accepted, count - outcome.rejections.len()),
+            (&mut report.rejected, outcome.rejections.len()),
+        ] {
+            if count > 0 {
+                counts.insert(POD, count);
+            }
+        }
+        Ok((report, outcome))
     }
 
     /// Takes in a line of a watch.
-    pub fn feed_event(&mut self, line: &[u8]) -> Result<Report, DecodeError> {
-        Ok(self.take(Frame::decode_event(line)?))
+    ///
+    /// Fails, and changes nothing, if the line cannot be read.
+    pub fn feed_event(&mut self, line: &[u8]) -> Result<(EventReport, Outcome), DecodeError> {
+        let Event { report, pod, gone } = Event::decode(line)?;
+        let mut outcome = self.take(pod);
+        let number = gone.and_then(|key| self.by_name.get(&key).copied());
+        let removed = number.and_then(|number| self.remove(number));
+        outcome.changes.extend(removed);
+        let rejected = !outcome.rejections.is_empty();
+        Ok((EventReport { rejected, ..report }, outcome))
     }
 
     /// The Pods of a namespace that have all of some labels, in the order in which they came.
@@ -122,17 +152,16 @@ impl Store {
         pods.map(Arc::clone).collect()
     }
 
-    fn take(&mut self, frame: Frame) -> Report {
-        let Frame {
-            mut report,
-            pods,
-            gone,
-        } = frame;
+    fn take(
+        &mut self,
+        pods: impl IntoIterator<Item = Result<Box<Written>, Unreadable>>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
         for read in pods {
             let (key, reason) = match read {
                 Ok(written) => match written.into_pod(&mut self.shared) {
                     Some(pod) => {
-                        report.changes.extend(self.put(pod));
+                        outcome.changes.extend(self.put(pod));
                         continue;
                     }
                     None => (None, "metadata.name: missing".to_owned()),
@@ -146,16 +175,12 @@ impl Store {
                 }
             }
             let name = key.map(|(namespace, name)| format!("{namespace}/{name}"));
-            report.rejections.push(Rejection {
+            outcome.rejections.push(Rejection {
                 name: name.unwrap_or_else(|| "?".to_owned()),
                 reason,
             });
         }
-        let number = gone.and_then(|key| self.by_name.get(&key).copied());
-        report
-            .changes
-            .extend(number.and_then(|number| self.remove(number)));
-        report
+        outcome
     }
 
     fn put(&mut self, pod: Pod) -> Option<Change> {

@@ -1,20 +1,23 @@
+use std::collections::BTreeMap;
+
+use kpx_frames::WatchEvent;
 use proptest::prelude::*;
 use serde_json::json;
 use smol_str::SmolStr;
 
 use super::*;
 
-fn fed(document: &serde_json::Value) -> (Store, Report) {
+fn fed(document: &serde_json::Value) -> (Store, Outcome) {
     let mut store = Store::default();
-    let report = store.feed(document.to_string().as_bytes()).unwrap();
-    (store, report)
+    let (_, outcome) = store.feed(document.to_string().as_bytes()).unwrap();
+    (store, outcome)
 }
 
 fn only(document: &serde_json::Value) -> Pod {
-    let (_, report) = fed(document);
-    assert_eq!(report.rejections, []);
-    let [Change { new: Some(pod), .. }] = report.changes.as_slice() else {
-        panic!("not one Pod: {report:?}");
+    let (_, outcome) = fed(document);
+    assert_eq!(outcome.rejections, []);
+    let [Change { new: Some(pod), .. }] = outcome.changes.as_slice() else {
+        panic!("not one Pod: {outcome:?}");
     };
     (**pod).clone()
 }
@@ -139,10 +142,11 @@ fn a_pod_that_cannot_be_read_is_named_and_its_last_version_stays() {
         bad["metadata"]["labels"] = broken["labels"].clone();
         store.begin_replace();
         let page = json!({"kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": [bad]});
-        let report = store.feed(page.to_string().as_bytes()).unwrap();
+        let (report, outcome) = store.feed(page.to_string().as_bytes()).unwrap();
         assert_eq!(report.resource_version.as_deref(), Some("7"));
-        let [rejection] = report.rejections.as_slice() else {
-            panic!("{report:?}");
+        assert_eq!(report.rejected, BTreeMap::from([("Pod".into(), 1)]));
+        let [rejection] = outcome.rejections.as_slice() else {
+            panic!("{outcome:?}");
         };
         assert_eq!(rejection.name, "n/a");
         assert!(rejection.reason.starts_with(reason), "{}", rejection.reason);
@@ -160,16 +164,16 @@ fn only_the_broken_pod_of_a_page_is_left_out() {
         pod("c", &json!({}), "x"),
         5
     ]});
-    let (store, report) = fed(&page);
+    let (store, outcome) = fed(&page);
     assert_eq!(names(&store.select("n", NO_LABELS)), ["a", "c"]);
-    let rejected: Vec<_> = report
+    let rejected: Vec<_> = outcome
         .rejections
         .iter()
         .map(|one| one.name.as_str())
         .collect();
     assert_eq!(rejected, ["default/b", "?", "?"]);
     assert!(
-        report.rejections[0]
+        outcome.rejections[0]
             .reason
             .starts_with("spec.containers[0].ports[0].containerPort: ")
     );
@@ -182,15 +186,19 @@ fn other_kinds_are_ignored() {
         pod("a", &json!({}), "x"),
         {"metadata": {"name": "of-no-kind"}}
     ]});
-    let (store, report) = fed(&mixed);
-    assert_eq!((store.len(), report.rejections.len()), (1, 0));
+    let mut store = Store::default();
+    let (report, outcome) = store.feed(mixed.to_string().as_bytes()).unwrap();
+    assert_eq!((store.len(), outcome.rejections.len()), (1, 0));
+    assert_eq!(report.accepted, BTreeMap::from([("Pod".into(), 1)]));
+    let ignored = [("".into(), 1), ("Service".into(), 1)];
+    assert_eq!(report.ignored, BTreeMap::from(ignored));
     for other in [
         json!({"kind": "Service", "metadata": {"name": "a"}, "spec": 5}),
         json!({"kind": "ServiceList", "items": [{"metadata": {"name": "a"}, "spec": 5}]}),
         json!({"metadata": {"name": "a"}}),
     ] {
-        let (store, report) = fed(&other);
-        assert_eq!((store.len(), report.rejections.len()), (0, 0), "{other}");
+        let (store, outcome) = fed(&other);
+        assert_eq!((store.len(), outcome.rejections.len()), (0, 0), "{other}");
     }
 }
 
@@ -203,51 +211,104 @@ fn lines_of_a_watch() {
     };
     let mut shown = pod("a", &json!({}), "x");
     shown["metadata"]["resourceVersion"] = json!("5");
-    let report = line("ADDED", shown.clone());
-    assert_eq!(report.event, Some(WatchEvent::Added));
+    let (report, outcome) = line("ADDED", shown.clone());
+    assert_eq!(report.event, WatchEvent::Added);
+    assert_eq!(report.kind, "Pod");
     assert_eq!(report.resource_version.as_deref(), Some("5"));
-    assert_eq!(report.changes.len(), 1);
+    assert_eq!(outcome.changes.len(), 1);
     // What is not used is no change.
     shown["metadata"]["annotations"] = json!({"x": "y"});
-    assert_eq!(line("MODIFIED", shown.clone()).changes, []);
+    assert_eq!(line("MODIFIED", shown.clone()).1.changes, []);
     shown["status"]["phase"] = json!("Failed");
     let [
         Change {
             old: Some(old),
             new: Some(new),
         },
-    ] = &line("MODIFIED", shown.clone()).changes[..]
+    ] = &line("MODIFIED", shown.clone()).1.changes[..]
     else {
         panic!();
     };
     assert!(!old.is_terminal && new.is_terminal);
     let bookmark = json!({"kind": "Pod", "metadata": {
         "resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}});
-    let report = line("BOOKMARK", bookmark);
-    assert!(report.initial_events_end && report.changes.is_empty());
+    let (report, outcome) = line("BOOKMARK", bookmark);
+    let end = WatchEvent::Bookmark {
+        initial_events_end: true,
+    };
+    assert_eq!((report.event, outcome.changes), (end, vec![]));
     assert_eq!(report.resource_version.as_deref(), Some("9"));
-    let error = line(
+    let (report, _) = line(
         "ERROR",
         json!({"code": 410, "reason": "Expired", "message": "old"}),
     );
-    assert_eq!(
-        (error.code, error.reason.as_deref()),
-        (Some(410), Some("Expired"))
-    );
-    let report = line(
+    let error = WatchEvent::Error {
+        code: 410,
+        reason: "Expired".into(),
+        message: "old".to_owned(),
+    };
+    assert_eq!(report.event, error);
+    let (_, outcome) = line(
         "DELETED",
         json!({"metadata": {"namespace": "n", "name": "a"}}),
     );
     assert!(matches!(
-        &report.changes[..],
+        &outcome.changes[..],
         [Change {
             old: Some(_),
             new: None
         }]
     ));
-    assert_eq!(line("DELETED", shown).changes, []);
-    let report = line("ADDED", json!({"metadata": {"name": "a"}, "spec": []}));
-    assert_eq!(report.rejections[0].name, "default/a");
+    assert_eq!(line("DELETED", shown).1.changes, []);
+    let (report, outcome) = line("ADDED", json!({"metadata": {"name": "a"}, "spec": []}));
+    assert!(report.rejected);
+    assert_eq!(outcome.rejections[0].name, "default/a");
+}
+
+/// Replaces each `?` by a byte that UTF-8 has not.
+fn with_strange_bytes(text: &str) -> Vec<u8> {
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| if byte == b'?' { 0xff } else { byte })
+        .collect()
+}
+
+#[test]
+fn only_the_pod_that_is_not_utf8_is_left_out() {
+    let mut store = Store::default();
+    let page = json!({"kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": [
+        pod("a", &json!({"app": "?"}), "x"),
+        pod("b", &json!({}), "x"),
+        {"kind": "Service", "metadata": {"name": "?"}}
+    ]});
+    let page = page.to_string();
+    let (report, outcome) = store.feed(&with_strange_bytes(&page)).unwrap();
+    assert_eq!(report.resource_version.as_deref(), Some("7"));
+    assert_eq!(names(&store.select("n", NO_LABELS)), ["b"]);
+    let left_out = Rejection {
+        name: "n/a".to_owned(),
+        reason: "not UTF-8".to_owned(),
+    };
+    assert_eq!(outcome.rejections, std::slice::from_ref(&left_out));
+    let line = |event: &str, object: &serde_json::Value| {
+        with_strange_bytes(&json!({"type": event, "object": object}).to_string())
+    };
+    let broken = line("ADDED", &pod("a", &json!({"app": "?"}), "x"));
+    let (report, outcome) = store.feed_event(&broken).unwrap();
+    assert!(report.rejected);
+    assert_eq!(outcome.rejections, [left_out]);
+    let gone = line("DELETED", &pod("b", &json!({"app": "?"}), "x"));
+    assert_eq!(store.feed_event(&gone).unwrap().1.changes.len(), 1);
+    assert!(store.is_empty());
+    // What is said of the list, or of the event, has to be right.
+    for broken in [
+        page.replace("\"7\"", "\"?\""),
+        r#"{"kind": "Pod", "x": ?}"#.to_owned(),
+    ] {
+        assert!(store.feed(&with_strange_bytes(&broken)).is_err());
+    }
+    let broken = br#"{"type": "ADDED", "object": {}, "other": "\xff"}"#;
+    assert!(store.feed_event(broken).is_err());
 }
 
 #[test]

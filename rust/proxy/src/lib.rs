@@ -27,7 +27,7 @@ pub mod virtual_servers;
 
 pub use config::{Backend, Config, ConfigError};
 pub use dataplane::{CommitFailure, Dataplane};
-pub use decode::{DecodeError, Kind, ListPages};
+pub use decode::Kind;
 pub use error_chain::error_chain;
 pub use name::NamespacedName;
 pub use plan::Plan;

@@ -16,13 +16,13 @@ pub use tally::{NoLocalEndpoints, Tally};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use kpx_frames::{DecodeError, EventReport, FeedReport};
 use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
 use crate::config::{Backend, Config, ConfigError, NodePortAddresses};
 use crate::dataplane::{CommitFailure, Dataplane};
-use crate::decode::DecodeError;
 use crate::desired::{Desired, ServiceFrontends};
 use crate::error_chain;
 use crate::explain::{ExplainError, Explainer, Explanation};
@@ -32,7 +32,7 @@ use crate::layout::{Member, SetTable, Skeleton, frontend_key};
 use crate::plan::{Plan, Planner, Summary};
 use crate::programmed::Programmed;
 use crate::rejection::Rejection;
-use crate::state::{EventReport, FeedReport, State};
+use crate::state::State;
 use crate::virtual_servers::{IpvsNode, ProgrammedServers};
 use crate::{Kind, NamespacedName};
 
@@ -70,7 +70,8 @@ pub struct Proxier<D> {
     programmed_revision: u64,
     /// How often it was asked whether somebody else changed IPVS.
     audits: u32,
-    /// Whether the addresses of the node's devices changed since all was derived.
+    /// Whether the configuration, or the addresses of the node's devices, changed since all was
+    /// derived.
     node_changed: bool,
     dataplane: D,
 }
@@ -168,8 +169,7 @@ impl<D: Dataplane> Proxier<D> {
             return Err(ConfigError::OtherBackend);
         }
         self.config = config;
-        self.derive_skeletons();
-        // On which addresses node ports answer bears on every Service.
+        // What it says of the node bears on every Service.
         self.node_changed = true;
         self.compare_all();
         Ok(())
@@ -432,7 +432,7 @@ impl<D: Dataplane> Proxier<D> {
         if changes.node || is_node_new {
             self.derive_node_port_addresses();
         }
-        if changes.node || changes.service_cidrs {
+        if changes.node || is_node_new || changes.service_cidrs {
             self.derive_skeletons();
         }
         if changes.node || is_node_new {

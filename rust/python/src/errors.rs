@@ -2,9 +2,10 @@
 
 use kpx_conntrack::FlushError;
 use kpx_dns::{ServerError, ZoneConfigError};
+use kpx_frames::DecodeError;
 use kpx_ipvs::Refusal;
 use kpx_proxy::explain::ExplainError;
-use kpx_proxy::{ApplyError, ConfigError, DecodeError, SyncError, error_chain};
+use kpx_proxy::{ApplyError, ConfigError, SyncError, error_chain};
 use pyo3::{PyErr, import_exception};
 
 use crate::kernel::{ReadError, WriteError};
@@ -24,10 +25,6 @@ pub(crate) fn configuration_invalid(error: &ConfigError) -> PyErr {
 }
 
 pub(crate) fn decode_failed(error: &DecodeError) -> PyErr {
-    DecodeFailed::new_err((error_chain(error), None::<&str>))
-}
-
-pub(crate) fn pods_unreadable(error: &kpx_pods::DecodeError) -> PyErr {
     DecodeFailed::new_err((error_chain(error), None::<&str>))
 }
 

@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use crate::plan::PyPlan;
     #[pymodule_export]
-    use crate::pods::{PyPod, PyPodReport, PyPodStore};
+    use crate::pods::{PyPod, PyPodOutcome, PyPodStore};
     #[pymodule_export]
     use crate::proxier::PyProxier;
     #[pymodule_export]

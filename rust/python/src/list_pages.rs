@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kpx_proxy::ListPages;
+use kpx_frames::ListPages;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 

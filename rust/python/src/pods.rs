@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kpx_pods::{Change, Pod, Report, Store, WatchEvent};
+use kpx_pods::{Change, Outcome, Pod, Store};
 use pyo3::prelude::*;
 
 use crate::errors;
+use crate::report::{PyEventReport, PyFeedReport};
 
 /// What a Pod was and what it is.
 type ChangeRow = (Option<PyPod>, Option<PyPod>);
@@ -95,47 +96,12 @@ impl PyPod {
     }
 }
 
-/// What a frame, or a line of a watch, did.
-#[pyclass(frozen, module = "kpx._core", name = "PodReport")]
-pub(crate) struct PyPodReport(Report);
+/// What became of Pods that were taken in.
+#[pyclass(frozen, module = "kpx._core", name = "PodOutcome")]
+pub(crate) struct PyPodOutcome(Outcome);
 
 #[pymethods]
-impl PyPodReport {
-    #[getter]
-    fn event(&self) -> &'static str {
-        self.0.event.map_or("", WatchEvent::as_str)
-    }
-
-    #[getter]
-    fn resource_version(&self) -> Option<&str> {
-        self.0.resource_version.as_deref()
-    }
-
-    #[getter]
-    fn continue_token(&self) -> Option<&str> {
-        self.0.continue_token.as_deref()
-    }
-
-    #[getter]
-    fn initial_events_end(&self) -> bool {
-        self.0.initial_events_end
-    }
-
-    #[getter]
-    fn code(&self) -> Option<u16> {
-        self.0.code
-    }
-
-    #[getter]
-    fn reason(&self) -> Option<&str> {
-        self.0.reason.as_deref()
-    }
-
-    #[getter]
-    fn message(&self) -> Option<&str> {
-        self.0.message.as_deref()
-    }
-
+impl PyPodOutcome {
     #[getter]
     fn changes(&self) -> Vec<ChangeRow> {
         rows(&self.0.changes)
@@ -177,16 +143,16 @@ impl PyPodStore {
         rows(&py.detach(|| self.lock().end_replace()))
     }
 
-    fn feed(&self, py: Python<'_>, frame: &[u8]) -> PyResult<PyPodReport> {
+    fn feed(&self, py: Python<'_>, frame: &[u8]) -> PyResult<(PyFeedReport, PyPodOutcome)> {
         py.detach(|| self.lock().feed(frame))
-            .map(PyPodReport)
-            .map_err(|error| errors::pods_unreadable(&error))
+            .map(|(report, outcome)| (PyFeedReport(report), PyPodOutcome(outcome)))
+            .map_err(|error| errors::decode_failed(&error))
     }
 
-    fn feed_event(&self, py: Python<'_>, line: &[u8]) -> PyResult<PyPodReport> {
+    fn feed_event(&self, py: Python<'_>, line: &[u8]) -> PyResult<(PyEventReport, PyPodOutcome)> {
         py.detach(|| self.lock().feed_event(line))
-            .map(PyPodReport)
-            .map_err(|error| errors::pods_unreadable(&error))
+            .map(|(report, outcome)| (PyEventReport(report), PyPodOutcome(outcome)))
+            .map_err(|error| errors::decode_failed(&error))
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "Python hands over a dict")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kpx_proxy::state::{EventReport, FeedReport, WatchEvent};
+use kpx_frames::{EventReport, FeedReport, WatchEvent};
 use kpx_proxy::{HealthCheck, Rejection, SyncFailure, SyncReport, Tally};
 use pyo3::prelude::*;
 
@@ -58,13 +58,7 @@ pub(crate) struct PyEventReport(pub(crate) EventReport);
 impl PyEventReport {
     #[getter]
     fn event(&self) -> &'static str {
-        match self.0.event {
-            WatchEvent::Added => "ADDED",
-            WatchEvent::Modified => "MODIFIED",
-            WatchEvent::Deleted => "DELETED",
-            WatchEvent::Bookmark { .. } => "BOOKMARK",
-            WatchEvent::Error { .. } => "ERROR",
-        }
+        self.0.event.as_str()
     }
 
     #[getter]

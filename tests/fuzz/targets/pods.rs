@@ -32,8 +32,9 @@ fuzz_target!(|stream: &[u8]| {
         if number % 4 == 0 {
             store.begin_replace();
         }
-        let report = store.feed_event(line).or_else(|_| store.feed(line));
-        let known = apply(report.as_ref().map_or(&[][..], |report| &report.changes));
+        let event = store.feed_event(line).map(|(_, outcome)| outcome);
+        let outcome = event.or_else(|_| store.feed(line).map(|(_, outcome)| outcome));
+        let known = apply(&outcome.unwrap_or_default().changes);
         assert_eq!(known, store.len());
         if number % 4 == 3 {
             assert_eq!(apply(&store.end_replace()), store.len());

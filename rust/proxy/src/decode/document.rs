@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::Utf8Error;
 
+use kpx_frames::{DecodeError, Identity, LossyText, NOT_UTF8, cause, wrong_field};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
@@ -22,18 +22,14 @@ use super::cluster::{NamespaceObject, NodeObject, ServiceCidrObject};
 use super::endpoint_slice::EndpointSliceObject;
 use super::endpoints::EndpointsObject;
 use super::field::{Field, Replay};
-use super::identity::Identity;
-use super::lossy::LossyText;
+use super::identity::{known, known_kind, of_item};
 use super::object::{ApiObject, Record};
-use super::reason::{Reason, Shortened};
+use super::reason::Reason;
 use super::service::ServiceObject;
-use crate::{DecodeError, Kind, Rejection};
+use crate::{Kind, Rejection};
 
 /// How many objects without a name or a kind are remembered for one document.
 const UNIDENTIFIED_KEPT: usize = 16;
-
-/// Why an object is rejected that is no JSON (RFC 8259, section 8.1).
-const NOT_UTF8: &str = "not UTF-8";
 
 /// What one document holds.
 #[derive(Debug, Default, PartialEq)]
@@ -66,7 +62,9 @@ impl Document {
     /// Decodes a document that is not all UTF-8: the objects that are not are rejected.
     fn decode_lossy(lossy: &LossyText, error: Utf8Error) -> Result<Self, DecodeError> {
         let text = lossy.as_str();
-        if let Some(identity) = Identity::of(text).filter(|identity| !identity.is_list()) {
+        if let Ok(identity) = Identity::read(text)
+            && !identity.is_list()
+        {
             let mut document = Self::default();
             document.reject(identity, NOT_UTF8.to_owned());
             return Ok(document);
@@ -86,7 +84,10 @@ impl Document {
     /// Decodes the object of an event that is not all UTF-8.
     pub(super) fn decode_lossy_object(text: &str) -> Self {
         let mut document = Self::default();
-        document.reject(Identity::of(text).unwrap_or_default(), NOT_UTF8.to_owned());
+        document.reject(
+            Identity::read(text).unwrap_or_default(),
+            NOT_UTF8.to_owned(),
+        );
         document
     }
 
@@ -102,8 +103,8 @@ impl Document {
         let Err(error) = document.read(text, Place::Top(Items::Apart)) else {
             return Ok(document);
         };
-        match Identity::of(text) {
-            Some(identity) if !identity.is_list() => {
+        match Identity::read(text) {
+            Ok(identity) if !identity.is_list() => {
                 let mut document = Self::default();
                 let reason = reason(text, &identity, &error);
                 document.reject(identity, reason);
@@ -131,7 +132,7 @@ impl Document {
     /// Reads an item of a list. `kind` is what the list says of its items.
     fn read_item(&mut self, text: &str, kind: Option<Kind>) {
         if let Err(error) = self.read(text, Place::Item(kind)) {
-            let identity = Identity::of_item(text, kind);
+            let identity = of_item(text, kind);
             let reason = reason(text, &identity, &error);
             self.reject(identity, reason);
         }
@@ -144,22 +145,20 @@ impl Document {
             return self.read_item(text, kind);
         }
         self.lossy += count;
-        self.reject(Identity::of_item(text, kind), NOT_UTF8.to_owned());
+        self.reject(of_item(text, kind), NOT_UTF8.to_owned());
     }
 
     /// Rejects an object as a whole.
     fn reject(&mut self, identity: Identity, reason: Reason) {
-        let kind = identity.known_kind();
-        let name = kind.map(|kind| (kind, identity.metadata.name(kind)));
-        match name {
-            Some((kind, Ok(name))) => self.records.push(Record {
+        match known(&identity) {
+            Some((kind, name)) => self.records.push(Record {
                 kind,
                 name,
-                resource_version: identity.metadata.resource_version,
+                resource_version: identity.resource_version,
                 content: Err(reason),
                 left_out: Vec::new(),
             }),
-            _ => self.push_unidentified(Rejection {
+            None => self.push_unidentified(Rejection {
                 kind: identity.kind.unwrap_or_default(),
                 name: SmolStr::default(),
                 reason,
@@ -420,40 +419,19 @@ fn skip<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
 
 /// Why an object is rejected that failed to be read.
 fn reason(text: &str, identity: &Identity, error: &serde_json::Error) -> Reason {
-    let kind = identity.known_kind();
-    kind.and_then(|kind| wrong_type(kind, text))
+    known_kind(identity)
+        .and_then(|kind| wrong_type(kind, text))
         .unwrap_or_else(|| cause(error))
 }
 
 /// Reads an object once more, to find the field that has a wrong type.
 fn wrong_type(kind: Kind, text: &str) -> Option<Reason> {
     match kind {
-        Kind::Service => wrong_type_as::<ServiceObject>(text),
-        Kind::EndpointSlice => wrong_type_as::<EndpointSliceObject>(text),
-        Kind::Endpoints => wrong_type_as::<EndpointsObject>(text),
-        Kind::Node => wrong_type_as::<NodeObject>(text),
-        Kind::Namespace => wrong_type_as::<NamespaceObject>(text),
-        Kind::ServiceCidr => wrong_type_as::<ServiceCidrObject>(text),
+        Kind::Service => wrong_field::<ServiceObject>(text),
+        Kind::EndpointSlice => wrong_field::<EndpointSliceObject>(text),
+        Kind::Endpoints => wrong_field::<EndpointsObject>(text),
+        Kind::Node => wrong_field::<NodeObject>(text),
+        Kind::Namespace => wrong_field::<NamespaceObject>(text),
+        Kind::ServiceCidr => wrong_field::<ServiceCidrObject>(text),
     }
-}
-
-fn wrong_type_as<'de, T: Deserialize<'de>>(text: &'de str) -> Option<Reason> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-    let (path, cause) = (error.path().to_string(), cause(error.inner()));
-    // The path to the object itself is a dot.
-    Some(if path == "." {
-        cause
-    } else {
-        format!("{path}: {cause}")
-    })
-}
-
-/// What an error says, without the place in the text, which may be one item of many.
-fn cause(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message.as_str(), |(cause, _)| cause);
-    Shortened(message).to_string()
 }

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::str::Utf8Error;
 
+use kpx_frames::{Arrival, DecodeError, Identity, Line, LossyText, WatchEvent};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::document::Document;
-use super::identity::Identity;
-use super::lossy::LossyText;
-use super::object::Metadata;
-use crate::{DecodeError, Kind, NamespacedName};
+use super::identity::known;
+use crate::{Kind, NamespacedName};
 
 /// One line of a watch (`metav1.WatchEvent`).
 #[derive(Debug, PartialEq)]
@@ -29,8 +27,8 @@ pub(crate) enum Event {
         /// Whether this ends the initial events (KEP-3157).
         initial_events_end: bool,
     },
-    /// `ERROR`: the object is a `metav1.Status`.
-    Error(Status),
+    /// `ERROR`.
+    Error(WatchEvent),
 }
 
 /// An object of which only the type and the name matter.
@@ -44,37 +42,6 @@ pub(crate) struct Identified {
     pub(crate) resource_version: Option<SmolStr>,
 }
 
-/// Why a watch is over (`metav1.Status`).
-#[derive(Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(expecting = "an object")]
-pub(crate) struct Status {
-    /// The HTTP status.
-    pub(crate) code: Option<u16>,
-    /// The reason, such as `Expired`.
-    pub(crate) reason: Option<SmolStr>,
-    /// What a person is told.
-    pub(crate) message: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(expecting = "an object")]
-struct Written<'a> {
-    #[serde(rename = "type")]
-    event_type: Type,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Type {
-    Added,
-    Modified,
-    Deleted,
-    Bookmark,
-    Error,
-}
-
 impl Event {
     /// Decodes a line of a watch.
     pub(crate) fn decode(line: &[u8]) -> Result<Self, DecodeError> {
@@ -86,53 +53,40 @@ impl Event {
             let Usual(event) = event;
             return Ok(event);
         }
-        let written: Written<'_> = serde_json::from_str(text).map_err(DecodeError::of)?;
-        Self::of(&written, Document::decode_text)
+        Self::of(&Line::read(text)?, Document::decode_text)
     }
 
     /// Decodes a line that is not all UTF-8: an object that came or changed is rejected.
     fn decode_lossy(lossy: &LossyText, error: Utf8Error) -> Result<Self, DecodeError> {
-        let written = serde_json::from_str::<Written<'_>>(lossy.as_str());
-        let reliable = written
-            .ok()
-            .filter(|written| lossy.count_in(written.object.get()) == lossy.count());
-        let written = reliable.ok_or(DecodeError::NotUtf8(error))?;
-        Self::of(&written, |object| Ok(Document::decode_lossy_object(object)))
+        let line = Line::read_lossy(lossy, error)?;
+        Self::of(&line, |object| Ok(Document::decode_lossy_object(object)))
     }
 
     fn of(
-        written: &Written<'_>,
+        line: &Line<'_>,
         document: impl FnOnce(&str) -> Result<Document, DecodeError>,
     ) -> Result<Self, DecodeError> {
-        let object = written.object.get();
-        Ok(match written.event_type {
-            Type::Added => Self::Added(document(object)?),
-            Type::Modified => Self::Modified(document(object)?),
-            Type::Deleted => Self::Deleted(Identified::decode(object)?.0),
-            Type::Bookmark => {
-                let (object, metadata) = Identified::decode(object)?;
-                Self::Bookmark {
-                    object,
-                    initial_events_end: metadata.is_initial_events_end(),
-                }
-            }
-            Type::Error => Self::Error(serde_json::from_str(object).map_err(DecodeError::of)?),
+        let (event, identity) = line.event()?;
+        Ok(match event {
+            WatchEvent::Added => Self::Added(document(line.object())?),
+            WatchEvent::Modified => Self::Modified(document(line.object())?),
+            WatchEvent::Deleted => Self::Deleted(identity.into()),
+            WatchEvent::Bookmark { initial_events_end } => Self::Bookmark {
+                object: identity.into(),
+                initial_events_end,
+            },
+            WatchEvent::Error { .. } => Self::Error(event),
         })
     }
 }
 
-impl Identified {
-    /// Reads what tells an object from others, whatever is wrong with the rest of it.
-    fn decode(object: &str) -> Result<(Self, Metadata), DecodeError> {
-        let identity = Identity::read(object).map_err(DecodeError::of)?;
-        let known = identity.known_kind();
-        let known = known.and_then(|kind| Some((kind, identity.metadata.name(kind).ok()?)));
-        let identified = Self {
+impl From<Identity> for Identified {
+    fn from(identity: Identity) -> Self {
+        Self {
+            known: known(&identity),
             kind: identity.kind.unwrap_or_default(),
-            known,
-            resource_version: identity.metadata.resource_version.clone(),
-        };
-        Ok((identified, identity.metadata))
+            resource_version: identity.resource_version,
+        }
     }
 }
 
@@ -170,9 +124,8 @@ impl<'de> Visitor<'de> for UsualVisitor {
             return Err(unusual());
         }
         let event: fn(Document) -> Event = match map.next_value()? {
-            Type::Added => Event::Added,
-            Type::Modified => Event::Modified,
-            Type::Deleted | Type::Bookmark | Type::Error => return Err(unusual()),
+            Arrival::Added => Event::Added,
+            Arrival::Modified => Event::Modified,
         };
         if map.next_key()? != Some(Key::Object) {
             return Err(unusual());

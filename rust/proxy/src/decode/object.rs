@@ -6,7 +6,6 @@ use std::fmt;
 use ipnet::IpNet;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
-use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::identity;
@@ -14,15 +13,9 @@ use super::reason::{LeftOut, Quoted, Reason};
 use crate::state::{EndpointSlice, Node, Service};
 use crate::{Kind, NamespacedName, Protocol, Rejection};
 
-/// The longest name of an object (`IsDNS1123Subdomain` of `k8s.io/apimachinery`).
-const NAME_LENGTH: usize = 253;
-
 /// How many bytes all annotations of an object may have (`TotalAnnotationSizeLimitB` of
 /// `k8s.io/apimachinery`).
 const ANNOTATIONS_SIZE: usize = 256 << 10;
-
-/// The namespace of an object that names none, as for `kubectl apply`.
-const DEFAULT_NAMESPACE: SmolStr = SmolStr::new_static("default");
 
 /// An object as the API writes it, with only the fields that are used.
 pub(super) trait ApiObject: DeserializeOwned {
@@ -108,59 +101,10 @@ pub(super) struct Metadata {
     annotations: Option<Annotations>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an object")]
-struct Written<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
-    #[serde(borrow)]
-    resource_version: Option<&'a RawValue>,
-    #[serde(borrow)]
-    annotations: Option<&'a RawValue>,
-}
-
 impl Metadata {
-    /// Reads what tells an object from others, whatever is wrong with the rest.
-    pub(super) fn lenient(value: &RawValue) -> Self {
-        let Some(written) = identity::read::<Written<'_>>(Some(value)) else {
-            return Self::default();
-        };
-        Self {
-            name: identity::read(written.name),
-            namespace: identity::read(written.namespace),
-            resource_version: identity::read(written.resource_version),
-            annotations: identity::read(written.annotations),
-            ..Self::default()
-        }
-    }
-
-    /// The object's name, checked: names become part of error messages and of what is written
-    /// to the kernel.
+    /// The object's name, checked.
     pub(super) fn name(&self, kind: Kind) -> Result<NamespacedName, Rejection> {
-        let name = self.name.clone().unwrap_or_default();
-        let namespace = match &self.namespace {
-            _ if !kind.is_namespaced() => SmolStr::default(),
-            Some(namespace) if !namespace.is_empty() => namespace.clone(),
-            _ => DEFAULT_NAMESPACE,
-        };
-        let reason = if name.is_empty() {
-            "metadata.name: missing".to_owned()
-        } else if !is_dns_name(&name) {
-            format!("metadata.name: {} is not a DNS name", Quoted(&name))
-        } else if kind.is_namespaced() && !is_dns_name(&namespace) {
-            let namespace = Quoted(&namespace);
-            format!("metadata.namespace: {namespace} is not a DNS name")
-        } else {
-            return Ok(NamespacedName { namespace, name });
-        };
-        Err(Rejection {
-            kind: kind.as_str().into(),
-            name: SmolStr::default(),
-            reason,
-            whole: true,
-        })
+        identity::name(kind, self.namespace.as_ref(), self.name.as_ref())
     }
 
     /// The labels that are used.
@@ -187,14 +131,6 @@ impl Metadata {
                 "metadata.annotations: {size} bytes are more than the {ANNOTATIONS_SIZE} allowed"
             )
         })
-    }
-
-    /// Whether a bookmark ends the initial events of a watch.
-    pub(super) fn is_initial_events_end(&self) -> bool {
-        self.annotations
-            .as_ref()
-            .and_then(|annotations| annotations.initial_events_end.as_deref())
-            == Some("true")
     }
 }
 
@@ -233,7 +169,6 @@ pub(super) struct Annotations {
     /// How much each endpoint of a Service takes.
     pub(super) weight: Option<SmolStr>,
     last_change_trigger_time: Option<SmolStr>,
-    initial_events_end: Option<SmolStr>,
     /// Bytes of all names and values.
     size: usize,
 }
@@ -261,7 +196,6 @@ impl<'de> Deserialize<'de> for Annotations {
                         "endpoints.kubernetes.io/last-change-trigger-time" => {
                             &mut annotations.last_change_trigger_time
                         }
-                        "k8s.io/initial-events-end" => &mut annotations.initial_events_end,
                         "kpx.dev/ipvs-scheduler" => &mut annotations.ipvs_scheduler,
                         "kpx.dev/weight" => &mut annotations.weight,
                         _ => continue,
@@ -359,12 +293,4 @@ pub(super) fn parse_protocol(
             Quoted(other)
         )),
     }
-}
-
-/// Whether a name has only the characters of a DNS name, and is not too long.
-pub(super) fn is_dns_name(name: &str) -> bool {
-    (1..=NAME_LENGTH).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
 }

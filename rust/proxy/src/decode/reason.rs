@@ -3,15 +3,14 @@
 use std::fmt::{self, Write as _};
 use std::ops::RangeInclusive;
 
+use kpx_frames::Shortened;
+
 /// Why an object is not valid as a whole: the field, and what is wrong with its value.
 pub(super) type Reason = String;
 
 /// How many reasons are kept for one object, so that a broken one costs no more memory than a
 /// good one.
 const REASONS_KEPT: usize = 16;
-
-/// How many characters of a value or a cause are shown.
-const CHARACTERS_SHOWN: usize = 80;
 
 /// The parts of one object that are left out because they are not valid.
 #[derive(Debug, Default)]
@@ -48,26 +47,6 @@ impl fmt::Display for Quoted<'_> {
         formatter.write_char('`')?;
         Shortened(self.0).fmt(formatter)?;
         formatter.write_char('`')
-    }
-}
-
-/// Prints text of the input escaped, and cut where it is long.
-pub(super) struct Shortened<'a>(pub(super) &'a str);
-
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut characters = self.0.chars();
-        for character in characters.by_ref().take(CHARACTERS_SHOWN) {
-            if character.is_control() {
-                write!(formatter, "{}", character.escape_debug())?;
-            } else {
-                formatter.write_char(character)?;
-            }
-        }
-        if characters.next().is_some() {
-            formatter.write_str("...")?;
-        }
-        Ok(())
     }
 }
 

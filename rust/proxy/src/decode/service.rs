@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use kpx_frames::Shortened;
 use serde::Deserialize;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::address::{parse_address, parse_range};
-use super::object::{ApiObject, Content, HasEntries, Metadata, is_dns_name, parse_protocol};
-use super::reason::{LeftOut, PORTS, Quoted, Reason, Shortened, bounded_ports, required_number};
+use super::identity::is_dns_name;
+use super::object::{ApiObject, Content, HasEntries, Metadata, parse_protocol};
+use super::reason::{LeftOut, PORTS, Quoted, Reason, bounded_ports, required_number};
 use crate::state::{Service, ServicePort, TrafficPolicy};
 use crate::{Kind, NamespacedName};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use kpx_frames::{DecodeError, EventReport, FeedReport, WatchEvent};
 use smol_str::SmolStr;
 
 use super::rejections::Rejections;
@@ -10,12 +11,10 @@ use super::slice_index::SliceIndex;
 use super::tracker::ChangeTracker;
 use super::trigger_times::TriggerTimes;
 
-use super::{
-    ChangeTally, Changes, EndpointSlice, EventReport, FeedReport, Node, Service, WatchEvent,
-};
+use super::{ChangeTally, Changes, EndpointSlice, Node, Service};
 use crate::decode::{Content, Document, Event, Identified, Record};
 use crate::hash::{HashMap, HashSet};
-use crate::{DecodeError, Kind, NamespacedName, Rejection};
+use crate::{Kind, NamespacedName, Rejection};
 
 /// Everything the node knows of the cluster.
 ///
@@ -155,12 +154,8 @@ impl State {
                 object,
                 initial_events_end,
             } => report(WatchEvent::Bookmark { initial_events_end }, object),
-            Event::Error(status) => EventReport {
-                event: WatchEvent::Error {
-                    code: status.code.unwrap_or_default(),
-                    reason: status.reason.unwrap_or_default(),
-                    message: status.message.unwrap_or_default(),
-                },
+            Event::Error(event) => EventReport {
+                event,
                 kind: SmolStr::new_static("Status"),
                 resource_version: None,
                 rejected: false,

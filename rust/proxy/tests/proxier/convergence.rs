@@ -6,13 +6,15 @@ use kpx_proxy::plan::MemberChange;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::dataplane::{Fault, Kernel};
 use crate::edit::{Edit, edit};
 use crate::harness::{Extent, Harness, tables};
 use crate::namespace::{in_namespace, nft};
-use crate::universe::{self, Identity, Object, config, identity, object};
+use crate::universe::{
+    self, Identity, NODE, NODE_ADDRESSES, Object, Worth, config, identity, object,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -223,6 +225,28 @@ fn runner(cases: u32) -> TestRunner {
         failure_persistence: None,
         ..Config::default()
     })
+}
+
+#[test]
+fn a_node_that_is_gone_before_it_was_planned_for_leaves_nothing_behind() {
+    let config = json!({
+        "node_name": NODE, "detect_local_mode": "ClusterCIDR", "cluster_cidrs": ["10.244.0.0/16"],
+        "nodeport_addresses": ["primary"],
+    });
+    let node = Object {
+        identity: Identity::Node,
+        worth: Worth::Good,
+        json: json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE},
+            "status": {"addresses": [{"type": "InternalIP", "address": NODE_ADDRESSES[0]}]},
+        }),
+    };
+    let steps = [
+        Step::Set(node),
+        Step::Reconfigure(config.clone()),
+        Step::Delete(Identity::Node),
+    ];
+    converge(FakeRuleset::new(), &config, &steps);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{decode_object, rejection};
-use crate::DecodeError;
 use crate::decode::{Content, Document, Event};
 use crate::state::Node;
+use kpx_frames::DecodeError;
 
 const SERVICE: &str = r#"{"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web"},
     "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]}}"#;

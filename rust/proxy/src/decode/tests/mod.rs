@@ -2,7 +2,6 @@
 
 mod endpoints;
 mod frames;
-mod pages;
 mod services;
 
 use super::{Document, Record};

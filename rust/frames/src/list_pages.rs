@@ -124,3 +124,6 @@ impl ListPages {
             && contains(b"\"apiVersion\"")
     }
 }
+
+#[cfg(test)]
+mod tests;

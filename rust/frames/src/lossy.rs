@@ -3,7 +3,7 @@
 /// Text in which every sequence of bytes that is no UTF-8 is replaced by a question mark, and
 /// where those are. It is no longer than the bytes were.
 #[derive(Debug)]
-pub(super) struct LossyText {
+pub struct LossyText {
     text: String,
     /// Offsets into the text, ascending.
     replaced: Vec<usize>,
@@ -11,7 +11,7 @@ pub(super) struct LossyText {
 
 impl LossyText {
     /// Replaces what is no UTF-8.
-    pub(super) fn new(bytes: &[u8]) -> Self {
+    pub fn new(bytes: &[u8]) -> Self {
         let mut lossy = Self {
             text: String::with_capacity(bytes.len()),
             replaced: Vec::new(),
@@ -27,17 +27,17 @@ impl LossyText {
     }
 
     /// The text.
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// How many sequences were replaced.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.replaced.len()
     }
 
     /// How many of them are in `part`, a slice of the text.
-    pub(super) fn count_in(&self, part: &str) -> usize {
+    pub fn count_in(&self, part: &str) -> usize {
         let start = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let end = start.saturating_add(part.len());
         self.replaced.partition_point(|offset| *offset < end)

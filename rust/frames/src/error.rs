@@ -18,7 +18,8 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    pub(super) fn of(error: serde_json::Error) -> Self {
+    /// What it is that a reader of JSON says.
+    pub fn of(error: serde_json::Error) -> Self {
         match error.classify() {
             Category::Io | Category::Syntax | Category::Eof => Self::NotJson(error),
             Category::Data => Self::NotAnObject(error),
