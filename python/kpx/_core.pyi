@@ -16,7 +16,7 @@ __all__ = [
     "ListPages",
     "Plan",
     "Pod",
-    "PodReport",
+    "PodOutcome",
     "PodStore",
     "Proxier",
     "Rejection",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from endpointslices.cluster import Cluster, service_with_uid
@@ -147,6 +147,8 @@ one_state = st.tuples(
 )
 
 
+@example([("aaaccccc", {"c": 3}, True)])
+@example([("a" * 9, {}, True), ("a" * 9, {"a": 2}, True)])
 @given(st.lists(one_state, min_size=1, max_size=5))
 def test_h2_no_zone_is_overloaded_and_a_second_look_writes_nothing(
     history: list[tuple[str, dict[str, int], bool]],

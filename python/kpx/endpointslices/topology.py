@@ -6,7 +6,7 @@ order, kpx takes them by name.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -61,24 +61,40 @@ def spread(packing: Packing, shares: ZoneShares | None) -> str:
     if problem:
         _remove_hints(packing)
         return problem
-    given: Counter[str] = Counter()
-    unfit = []
-    for one in packing.unchanged:
-        hinted = _fitting(one, given, allocations)
-        if hinted is None:
-            unfit.append(one)
-        else:
-            given += hinted
-    packing.unchanged = [one for one in packing.unchanged if one not in unfit]
-    written = [*packing.create, *packing.update, *unfit]
-    given.update(endpoint.zone for one in written for endpoint in one.endpoints if endpoint.ready)
-    moves = _Moves.between(allocations, given)
+    kept, given = _kept(packing.unchanged, allocations)
+    moves = _Moves.between(allocations, given, _zones(slices, but=kept))
+    if moves.is_short:
+        # Those that could give an endpoint to a zone in need are in slices that were to stay.
+        kept = []
+        moves = _Moves.between(allocations, Counter(), _zones(slices, but=kept))
     packing.create = [moves.hinted(one) for one in packing.create]
     packing.update = [moves.hinted(one) for one in packing.update]
+    unfit = [one for one in packing.unchanged if one not in kept]
+    packing.unchanged = kept
     for one in unfit:
         new = moves.hinted(one)
         (packing.update if new != one else packing.unchanged).append(new)
     return ""
+
+
+def _kept(
+    slices: Iterable[EndpointSlice], allocations: Mapping[str, _Allocation]
+) -> tuple[list[EndpointSlice], Counter[str]]:
+    """The slices whose hints fit, and how many hints for each zone these have."""
+    kept: list[EndpointSlice] = []
+    given: Counter[str] = Counter()
+    for one in slices:
+        hinted = _fitting(one, given, allocations)
+        if hinted is not None:
+            kept.append(one)
+            given += hinted
+    return kept, given
+
+
+def _zones(slices: Iterable[EndpointSlice], *, but: Sequence[EndpointSlice]) -> Counter[str]:
+    """How many ready endpoints are in each zone, in slices that are not some others."""
+    endpoints = (endpoint for one in slices if one not in but for endpoint in one.endpoints)
+    return Counter(endpoint.zone for endpoint in endpoints if endpoint.ready)
 
 
 def _allocate(endpoints: int, shares: ZoneShares | None) -> tuple[dict[str, _Allocation], str]:
@@ -140,22 +156,51 @@ class _Moves:
 
     giving: Counter[str]
     receiving: Counter[str]
+    is_short: bool
+    """Whether a zone has less than it needs all the same."""
 
     @classmethod
-    def between(cls, allocations: Mapping[str, _Allocation], given: Counter[str]) -> "_Moves":
-        """What brings what is given nearest to what is desired, in whole endpoints."""
-        surplus = {zone: given[zone] - one.desired for zone, one in allocations.items()}
-        moves = cls(Counter(), Counter())
+    def between(
+        cls, allocations: Mapping[str, _Allocation], kept: Counter[str], movable: Counter[str]
+    ) -> "_Moves":
+        """What brings what is given nearest to what is desired, in whole endpoints.
+
+        Upstream leaves a zone with less than it needs where no other has half an endpoint more than
+        it desires; here it gets one from a zone that needs it less.
+
+        Args:
+            allocations: What is to be reached.
+            kept: How many hints for each zone stay as they are.
+            movable: How many endpoints of each zone can be hinted for any.
+        """
+        giving: Counter[str] = Counter()
+        receiving: Counter[str] = Counter()
+        held = {zone: kept[zone] + movable[zone] for zone in allocations}
+
+        def surplus(zone: str) -> float:
+            return held[zone] - allocations[zone].desired
+
+        def urgency(zone: str) -> tuple[bool, float]:
+            return held[zone] >= allocations[zone].minimum, surplus(zone)
+
         while True:
-            giver = max(surplus, key=lambda zone: surplus[zone])
-            receiver = min(surplus, key=lambda zone: surplus[zone])
-            more, less = surplus[giver], -surplus[receiver]
-            if min(more, less) < 0.5 or max(more, less) < 1:
-                return moves
-            moves.giving[giver] += 1
-            moves.receiving[receiver] += 1
-            surplus[giver] -= 1
-            surplus[receiver] += 1
+            receiver = min(allocations, key=urgency)
+            needs = held[receiver] < allocations[receiver].minimum
+            sparing = [
+                zone
+                for zone, one in allocations.items()
+                if held[zone] > one.minimum and movable[zone] > giving[zone]
+            ]
+            giver = max(sparing, key=surplus, default=receiver)
+            more, less = surplus(giver), -surplus(receiver)
+            if giver == receiver or not (
+                needs or (min(more, less) >= 0.5 and max(more, less) >= 1)
+            ):
+                return cls(giving, receiving, is_short=needs)
+            giving[giver] += 1
+            receiving[receiver] += 1
+            held[giver] -= 1
+            held[receiver] += 1
 
     def hinted(self, one: EndpointSlice) -> EndpointSlice:
         """A slice whose ready endpoints are for their own zone, or for one that needs more."""
