@@ -53,13 +53,6 @@ impl Writer {
         Self { bytes: Vec::new() }
     }
 
-    /// A writer whose buffer has room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-        }
-    }
-
     /// What has been written.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

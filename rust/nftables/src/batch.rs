@@ -4,6 +4,7 @@
 //! send as one transaction, or not at all (`nfnetlink_rcv_batch`, `net/netfilter/nfnetlink.c`).
 //! Every message has its own sequence number, by which an error names the operation at fault.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use kpx_netlink::message::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST};
@@ -15,12 +16,7 @@ use crate::message::{
     NFT_MSG_DELRULE, NFT_MSG_DELSET, NFT_MSG_DELSETELEM, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN,
     NFT_MSG_NEWRULE, NFT_MSG_NEWSET, NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE,
 };
-use crate::{Elements, Name, Object, Operation, Rule, Set, Table, Transaction, Verb};
-
-/// A guess of an element's length that avoids most growing of the buffer.
-const TYPICAL_ELEMENT: usize = 72;
-/// The same for any other object.
-const TYPICAL_OBJECT: usize = 256;
+use crate::{Elements, Name, Object, Operation, Rule, Set, Table, Verb};
 
 /// A transaction ready to be sent.
 #[derive(Clone, Debug)]
@@ -64,15 +60,22 @@ pub(crate) struct Located<'a> {
 }
 
 impl Batch {
-    /// Encodes a transaction. If a generation is given, the kernel applies the batch only while
-    /// its ruleset still has that generation.
-    pub fn encode(transaction: &Transaction, generation: Option<u32>) -> Self {
-        let operations = transaction.operations();
+    /// Encodes operations as they come, none of which is needed once the next one does. If a
+    /// generation is given, the kernel applies the batch only while its ruleset still has that
+    /// generation.
+    ///
+    /// # Errors
+    ///
+    /// The first error among the operations.
+    pub fn encode<O: Borrow<Operation>, E>(
+        operations: impl IntoIterator<Item = Result<O, E>>,
+        generation: Option<u32>,
+    ) -> Result<Self, E> {
         let mut batch = Self {
-            writer: Writer::with_capacity(operations.iter().map(typical_length).sum()),
+            writer: Writer::new(),
             generation,
-            messages: Vec::with_capacity(operations.len()),
-            operations: Vec::with_capacity(operations.len()),
+            messages: Vec::new(),
+            operations: Vec::new(),
         };
         let begin = message::begin_batch(&mut batch.writer, NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, 0);
         if let Some(generation) = generation {
@@ -80,7 +83,7 @@ impl Batch {
         }
         batch.writer.end_message(begin);
         for operation in operations {
-            batch.put_operation(operation);
+            batch.put_operation(operation?.borrow());
         }
         let sequence = batch.next_sequence();
         let end = message::begin_batch(
@@ -90,7 +93,7 @@ impl Batch {
             sequence,
         );
         batch.writer.end_message(end);
-        batch
+        Ok(batch)
     }
 
     /// The datagram: it must be sent in one piece.
@@ -241,12 +244,5 @@ impl Batch {
 
     fn next_sequence(&self) -> u32 {
         u32::try_from(self.messages.len() + 1).unwrap_or(u32::MAX)
-    }
-}
-
-fn typical_length(operation: &Operation) -> usize {
-    match &operation.object {
-        Object::Elements(elements) => TYPICAL_OBJECT + elements.elements.len() * TYPICAL_ELEMENT,
-        _ => TYPICAL_OBJECT,
     }
 }

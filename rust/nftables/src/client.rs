@@ -59,7 +59,8 @@ impl<T: Transport> Client<T> {
         transaction: &Transaction,
         generation: Option<u32>,
     ) -> Result<u32, CommitError> {
-        self.submit(&Batch::encode(transaction, generation))
+        let operations = transaction.operations().iter().map(Ok::<_, CommitError>);
+        self.submit(&Batch::encode(operations, generation)?)
     }
 
     /// Submits a batch, and gives the generation of the ruleset that it made.

@@ -5,6 +5,8 @@ use std::io;
 use kpx_netlink::Error as NetlinkError;
 use thiserror::Error;
 
+use crate::TransactionError;
+
 /// Why the kernel's ruleset could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -60,6 +62,9 @@ impl ObserveError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CommitError {
+    /// One operation is none that any kernel would accept, and nothing was sent.
+    #[error("this is no valid transaction")]
+    Invalid(#[from] TransactionError),
     /// One operation is at fault.
     #[error("cannot {} {object}", verb.keyword())]
     Rejected {
@@ -104,7 +109,7 @@ impl CommitError {
         match self {
             Self::Rejected { source, .. } | Self::Refused(source) => source.is_permission(),
             Self::Io(error) => error.kind() == io::ErrorKind::PermissionDenied,
-            Self::Stale { .. } | Self::TooLarge { .. } => false,
+            Self::Invalid(_) | Self::Stale { .. } | Self::TooLarge { .. } => false,
         }
     }
 
@@ -116,6 +121,7 @@ impl CommitError {
     /// What the operator can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Invalid(_) => None,
             Self::Rejected { hint, .. } => *hint,
             Self::Refused(source) => whole_hint(source),
             Self::Stale { .. } => Some("another program has changed the ruleset: read it again"),

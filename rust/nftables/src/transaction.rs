@@ -94,13 +94,26 @@ impl Object {
     }
 }
 
-/// One step of a transaction.
+/// One step of a transaction, which some ruleset makes sense of.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Operation {
     /// What is done.
     pub verb: Verb,
     /// What it is done to.
     pub object: Object,
+}
+
+impl Operation {
+    /// A verb applied to an object.
+    ///
+    /// # Errors
+    ///
+    /// If no kernel would accept it, whatever the ruleset is.
+    pub fn new(verb: Verb, object: Object) -> Result<Self, TransactionError> {
+        check(verb, &object)?;
+        Ok(Self { verb, object })
+    }
 }
 
 /// An operation that no kernel would accept.
@@ -179,16 +192,23 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// If no kernel would accept it, whatever the ruleset is.
+    /// If there is no such operation: see [`Operation::new`].
     pub fn push(&mut self, verb: Verb, object: Object) -> Result<(), TransactionError> {
-        check(verb, &object)?;
-        self.operations.push(Operation { verb, object });
+        self.operations.push(Operation::new(verb, object)?);
         Ok(())
     }
 
     /// Appends all operations of another transaction.
     pub fn append(&mut self, mut other: Self) {
         self.operations.append(&mut other.operations);
+    }
+}
+
+impl FromIterator<Operation> for Transaction {
+    fn from_iter<I: IntoIterator<Item = Operation>>(operations: I) -> Self {
+        Self {
+            operations: operations.into_iter().collect(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
-use kpx_nftables::{CommitError, Ruleset, Transaction};
+use kpx_nftables::{CommitError, Operation, Ruleset, TransactionError};
 
 use crate::virtual_servers::{ObservedAddresses, ObservedServers};
 
@@ -22,11 +22,11 @@ pub trait Dataplane {
     /// The kernel's generation: it changes with every commit by anybody.
     fn generation(&mut self) -> Result<u32, Self::ObserveError>;
 
-    /// Applies a transaction as a whole or not at all, provided the generation is still the one
-    /// given. Gives the generation it made.
+    /// Applies operations as a whole or not at all, provided the generation is still the one
+    /// given and none of them is an error. Gives the generation they made.
     fn commit(
         &mut self,
-        transaction: &Transaction,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
         generation: u32,
     ) -> Result<u32, Self::CommitError>;
 

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use kpx_frames::{DecodeError, EventReport, FeedReport};
-use kpx_nftables::{Family, Name, Object, Transaction, TransactionError};
+use kpx_nftables::{Family, Name, Object, Operation, TransactionError};
 use smol_str::{SmolStr, format_smolstr};
 use thiserror::Error;
 
@@ -105,9 +105,6 @@ pub struct SyncReport {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ApplyError<E: std::error::Error + 'static> {
-    /// The plan does not make a valid transaction.
-    #[error("the plan makes no valid transaction")]
-    Transaction(#[from] TransactionError),
     /// The kernel did not take commands about virtual servers. All others were carried out.
     #[error("{}", servers::refusal_text(.0))]
     Servers(Vec<ServerRefusal>),
@@ -329,24 +326,24 @@ impl<D: Dataplane> Proxier<D> {
             summary: plan.summary(),
             ..SyncReport::default()
         };
-        let transaction = plan.transaction(&self.sets)?;
-        let prune = plan.prune_transaction()?;
         let mut generation = plan.generation;
         self.begin_servers(plan)?;
-        self.commit(&transaction, &mut generation)
-            .map_err(|source| {
-                if !plan.virtual_servers.is_empty() {
-                    self.servers = None;
-                }
-                ApplyError::Commit {
-                    service: culprit(plan, &transaction, &source),
-                    source,
-                }
-            })?;
-        report.operations = operations(&transaction) + plan.virtual_servers.operations();
+        let operations = plan.operations(&self.sets);
+        let committed = commit(&mut self.dataplane, operations, &mut generation);
+        let written = committed.map_err(|source| {
+            self.doubt(&source);
+            if !plan.virtual_servers.is_empty() {
+                self.servers = None;
+            }
+            ApplyError::Commit {
+                service: culprit(plan, &self.sets, &source),
+                source,
+            }
+        })?;
+        report.operations = written + plan.virtual_servers.operations();
         if let Some(programmed) = &mut self.programmed {
             plan.confirm(programmed);
-            if !transaction.is_empty() {
+            if written > 0 {
                 programmed.generation = generation;
             }
         }
@@ -358,17 +355,22 @@ impl<D: Dataplane> Proxier<D> {
             self.compare_all = false;
             self.programmed_revision = self.revision;
         }
-        match self.commit(&prune, &mut generation) {
-            Ok(()) => {
-                report.operations += operations(&prune);
+        match commit(
+            &mut self.dataplane,
+            plan.prune_operations(),
+            &mut generation,
+        ) {
+            Ok(written) => {
+                report.operations += written;
                 if let Some(programmed) = &mut self.programmed {
                     plan.confirm_prune(programmed);
-                    if !prune.is_empty() {
+                    if written > 0 {
                         programmed.generation = generation;
                     }
                 }
             }
             Err(source) => {
+                self.doubt(&source);
                 self.compare_all();
                 if !source.is_busy() {
                     let service = None;
@@ -382,25 +384,10 @@ impl<D: Dataplane> Proxier<D> {
         Ok(report)
     }
 
-    fn commit(
-        &mut self,
-        transaction: &Transaction,
-        generation: &mut u32,
-    ) -> Result<(), D::CommitError> {
-        if transaction.is_empty() {
-            return Ok(());
-        }
-        match self.dataplane.commit(transaction, *generation) {
-            Ok(made) => {
-                *generation = made;
-                Ok(())
-            }
-            Err(error) => {
-                if error.is_uncertain() {
-                    self.programmed = None;
-                }
-                Err(error)
-            }
+    /// Lets the next plan read the kernel, if after this failure nobody knows what it holds.
+    fn doubt(&mut self, failure: &D::CommitError) {
+        if failure.is_uncertain() {
+            self.programmed = None;
         }
     }
 
@@ -514,22 +501,33 @@ fn skeleton(
     }
 }
 
-/// How many kernel objects a transaction writes or deletes.
-fn operations(transaction: &Transaction) -> usize {
-    let objects = transaction
-        .operations()
-        .iter()
-        .map(|operation| match &operation.object {
-            Object::Elements(elements) => elements.elements.len(),
+/// Commits operations on a generation, if there are any, and notes the one they made. Gives how
+/// many kernel objects they wrote or deleted.
+fn commit<D: Dataplane>(
+    dataplane: &mut D,
+    operations: impl Iterator<Item = Result<Operation, TransactionError>>,
+    generation: &mut u32,
+) -> Result<usize, D::CommitError> {
+    let mut operations = operations.peekable();
+    if operations.peek().is_none() {
+        return Ok(0);
+    }
+    let mut objects = 0;
+    let counted = operations.inspect(|operation| {
+        objects += match operation.as_ref().map(|operation| &operation.object) {
+            Ok(Object::Elements(elements)) => elements.elements.len(),
             _ => 1,
-        });
-    objects.sum()
+        };
+    });
+    *generation = dataplane.commit(counted, *generation)?;
+    Ok(objects)
 }
 
 /// Whose change the kernel refused.
-fn culprit(plan: &Plan, transaction: &Transaction, failure: &impl CommitFailure) -> Option<Name> {
+fn culprit(plan: &Plan, sets: &SetTable, failure: &impl CommitFailure) -> Option<Name> {
     let (operation, element) = failure.position()?;
-    let Object::Elements(elements) = &transaction.operations().get(operation)?.object else {
+    let operation = plan.operations(sets).nth(operation)?.ok()?;
+    let Object::Elements(elements) = &operation.object else {
         return None;
     };
     let key = frontend_key(&elements.set, &elements.elements.get(element?)?.key)?;

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use kpx_nftables::fake::FakeRuleset;
 use kpx_nftables::trace::{Fate, Outcome, Packet, PacketFlow};
-use kpx_nftables::{Ruleset, Transaction};
+use kpx_nftables::{Operation, Ruleset, TransactionError};
 use kpx_proxy::{CommitFailure, Config, Dataplane, Proxier};
 use serde_json::Value;
 use thiserror::Error;
@@ -181,8 +181,13 @@ impl Dataplane for Fake {
         self.observe().map(|ruleset| ruleset.generation)
     }
 
-    fn commit(&mut self, transaction: &Transaction, _generation: u32) -> Result<u32, Never> {
-        self.0.apply(transaction).unwrap();
+    fn commit(
+        &mut self,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
+        _generation: u32,
+    ) -> Result<u32, Never> {
+        let transaction = operations.collect::<Result<_, _>>().unwrap();
+        self.0.apply(&transaction).unwrap();
         Ok(self.0.ruleset().generation)
     }
 }

@@ -9,7 +9,7 @@ use kpx_ipvs::{Command, ConnectError, ObservedDestination, Refusal, ServiceKey, 
 use kpx_link::{AddressChange, LinkAddress};
 use kpx_netlink::Socket;
 use kpx_netlink::socket::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
-use kpx_nftables::{Client, Ruleset, Transaction};
+use kpx_nftables::{Batch, Client, CommitError, Operation, Ruleset, TransactionError};
 use kpx_proxy::names::{DEVICE, TABLE};
 use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServer, ObservedServers};
 use kpx_proxy::{CommitFailure, Dataplane};
@@ -50,7 +50,7 @@ pub(crate) enum ReadError {
 /// Why the kernel could not be written.
 #[derive(Debug)]
 pub(crate) enum WriteError {
-    Nftables(kpx_nftables::CommitError),
+    Nftables(CommitError),
     Connect(ReadError),
     Ipvs(SubmitError),
     Links(kpx_link::Error),
@@ -93,7 +93,7 @@ one_of!(
 );
 one_of!(
     WriteError,
-    Nftables(kpx_nftables::CommitError),
+    Nftables(CommitError),
     Connect(ReadError),
     Ipvs(SubmitError),
     Links(kpx_link::Error),
@@ -123,7 +123,7 @@ impl WriteError {
         }
     }
 
-    fn of_nftables(&self) -> Option<&kpx_nftables::CommitError> {
+    fn of_nftables(&self) -> Option<&CommitError> {
         match self {
             Self::Nftables(error) => Some(error),
             _ => None,
@@ -199,9 +199,14 @@ impl Dataplane for Kernel {
         Ok(client.generation()?)
     }
 
-    fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, WriteError> {
-        let client = self.client().map_err(kpx_nftables::CommitError::Io)?;
-        Ok(client.commit(transaction, Some(generation))?)
+    fn commit(
+        &mut self,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
+        generation: u32,
+    ) -> Result<u32, WriteError> {
+        let client = self.client().map_err(CommitError::Io)?;
+        let batch = Batch::encode(operations, Some(generation)).map_err(CommitError::Invalid)?;
+        Ok(client.submit(&batch)?)
     }
 
     fn observe_servers(&mut self, needed: bool) -> Result<ObservedServers, ReadError> {

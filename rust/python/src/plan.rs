@@ -1,6 +1,6 @@
 //! Plans as Python objects.
 
-use kpx_nftables::Batch;
+use kpx_nftables::{Batch, Transaction, TransactionError};
 use kpx_proxy::Plan;
 use kpx_proxy::layout::SetTable;
 use pyo3::exceptions::PyValueError;
@@ -41,18 +41,17 @@ impl PyPlan {
     }
 
     fn to_batch(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        py.detach(|| self.0.transaction(&SetTable::default()))
-            .map(|transaction| Batch::encode(&transaction, None).bytes().to_vec())
+        py.detach(|| Batch::encode(self.0.operations(&SetTable::default()), None))
+            .map(|batch| batch.bytes().to_vec())
             .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     fn to_nft(&self, py: Python<'_>) -> PyResult<String> {
         let text = py.detach(|| {
-            let main = self.0.transaction(&SetTable::default())?;
-            Ok(format!("{main}{}", self.0.prune_transaction()?))
+            let sets = SetTable::default();
+            let operations = self.0.operations(&sets).chain(self.0.prune_operations());
+            Ok(operations.collect::<Result<Transaction, _>>()?.to_string())
         });
-        text.map_err(|error: kpx_nftables::TransactionError| {
-            PyValueError::new_err(error.to_string())
-        })
+        text.map_err(|error: TransactionError| PyValueError::new_err(error.to_string()))
     }
 }

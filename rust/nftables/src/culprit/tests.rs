@@ -2,8 +2,8 @@ use kpx_netlink::{Error, Messages};
 
 use crate::expression::{Fib, FibAddress, RandomNumber, Register};
 use crate::{
-    BaseChain, Batch, Chain, ChainKind, CommitError, Expression, Family, Hook, Object, Rule, Table,
-    Transaction, Verb,
+    BaseChain, Batch, Chain, ChainKind, CommitError, Expression, Family, Hook, Object, Operation,
+    Rule, Table, Verb,
 };
 
 fn table(family: Family) -> Table {
@@ -18,9 +18,7 @@ fn batch(object: Object) -> Batch {
 }
 
 fn encode(verb: Verb, object: Object) -> Batch {
-    let mut transaction = Transaction::new();
-    transaction.push(verb, object).unwrap();
-    Batch::encode(&transaction, Some(5))
+    Batch::encode([Operation::new(verb, object)], Some(5)).unwrap()
 }
 
 fn error(errno: i32, offset: Option<u32>, sequence: u32) -> Error {

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
 use kpx_netlink::Socket;
 use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
-use kpx_nftables::{Client, CommitError, Object, Ruleset, Transaction, Verb};
+use kpx_nftables::{
+    Client, CommitError, Object, Operation, Ruleset, Transaction, TransactionError, Verb,
+};
 use kpx_proxy::names::TABLE;
 use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServers};
 use kpx_proxy::{CommitFailure, Dataplane};
@@ -267,11 +269,12 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
 
     fn commit(
         &mut self,
-        transaction: &Transaction,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
         generation: u32,
     ) -> Result<u32, Failure<K::Error>> {
+        let transaction: Transaction = operations.collect::<Result<_, _>>().unwrap();
         let poison = self.poison.borrow();
-        if let Some(position) = poison.position(transaction) {
+        if let Some(position) = poison.position(&transaction) {
             return Err(Failure::Poisoned(
                 Some(position).filter(|_| poison.is_named),
             ));
@@ -282,7 +285,7 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
                 let written = self
                     .kernel
                     .borrow_mut()
-                    .write(transaction, Some(generation));
+                    .write(&transaction, Some(generation));
                 written.map_err(Failure::Kernel)?;
             }
             return Err(Failure::Injected(fault));
@@ -290,7 +293,7 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
         let written = self
             .kernel
             .borrow_mut()
-            .write(transaction, Some(generation));
+            .write(&transaction, Some(generation));
         written.map_err(Failure::Kernel)
     }
     fn observe_servers(&mut self, _needed: bool) -> Result<ObservedServers, Infallible> {

@@ -23,4 +23,5 @@ mod ownership;
 mod packets;
 mod servers;
 mod slots;
+mod strides;
 mod universe;

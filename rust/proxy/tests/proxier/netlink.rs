@@ -4,7 +4,9 @@ use std::io;
 
 use kpx_netlink::socket::NETLINK_NETFILTER;
 use kpx_netlink::{Fault, FaultyTransport, Interrupting, Socket, Transport};
-use kpx_nftables::{Client, CommitError, Family, ObserveError, Ruleset, Transaction};
+use kpx_nftables::{
+    Batch, Client, CommitError, Family, ObserveError, Operation, Ruleset, TransactionError,
+};
 use kpx_proxy::names::TABLE;
 use kpx_proxy::plan::Summary;
 use kpx_proxy::{Config, Dataplane, Proxier};
@@ -35,8 +37,12 @@ impl<T: Transport> Dataplane for Nftables<T> {
         self.0.generation()
     }
 
-    fn commit(&mut self, transaction: &Transaction, generation: u32) -> Result<u32, CommitError> {
-        self.0.commit(transaction, Some(generation))
+    fn commit(
+        &mut self,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
+        generation: u32,
+    ) -> Result<u32, CommitError> {
+        self.0.submit(&Batch::encode(operations, Some(generation))?)
     }
 }
 

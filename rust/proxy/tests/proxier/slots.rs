@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use kpx_nftables::fake::FakeRuleset;
-use kpx_nftables::{Family, Object, Transaction, Verb};
+use kpx_nftables::{Family, Object, Operation, TransactionError, Verb};
 use kpx_proxy::Proxier;
 use kpx_proxy::layout::SetTable;
 use kpx_proxy::programmed::Programmed;
@@ -60,7 +60,7 @@ fn change(proxier: &mut Fake, numbers: &[u32], node: &str) -> Costs {
         .feed_event(&modified(&endpoints(numbers, node)))
         .unwrap();
     let plan = proxier.plan().unwrap();
-    let costs = costs(&plan.transaction(&SetTable::default()).unwrap());
+    let costs = costs(plan.operations(&SetTable::default()));
     let report = proxier.apply(&plan).unwrap();
     assert_eq!(report.operations, costs.values().sum::<usize>());
     let observed = Programmed::adopt(proxier.dataplane().read(), &SetTable::default());
@@ -70,9 +70,9 @@ fn change(proxier: &mut Fake, numbers: &[u32], node: &str) -> Costs {
 
 type Costs = BTreeMap<String, usize>;
 
-fn costs(transaction: &Transaction) -> Costs {
+fn costs(operations: impl Iterator<Item = Result<Operation, TransactionError>>) -> Costs {
     let mut costs = Costs::new();
-    for operation in transaction.operations() {
+    for operation in operations.map(Result::unwrap) {
         let (what, count) = match &operation.object {
             Object::Elements(elements) => (elements.set.name.as_str(), elements.elements.len()),
             object => (object.keyword(), 1),

@@ -3,7 +3,7 @@
 use std::io;
 
 use kpx_nftables::fake::{FakeError, FakeRuleset};
-use kpx_nftables::{Ruleset, Transaction};
+use kpx_nftables::{Operation, Ruleset, TransactionError};
 use serde_json::{Value, json};
 
 use crate::explain::{ExplainError, Explanation};
@@ -54,8 +54,13 @@ impl Dataplane for Kernel {
         self.observe().map(|ruleset| ruleset.generation)
     }
 
-    fn commit(&mut self, transaction: &Transaction, _: u32) -> Result<u32, FakeError> {
-        self.ruleset.apply(transaction)?;
+    fn commit(
+        &mut self,
+        operations: impl Iterator<Item = Result<Operation, TransactionError>>,
+        _: u32,
+    ) -> Result<u32, FakeError> {
+        let transaction = operations.collect::<Result<_, _>>().unwrap();
+        self.ruleset.apply(&transaction)?;
         Ok(self.ruleset.ruleset().generation)
     }
 }

@@ -1,14 +1,14 @@
-//! Turns a plan into the transaction that carries it out.
+//! Turns a plan into the operations that carry it out.
 
 use std::hash::Hash;
 
 use kpx_nftables::expression::Counter;
 use kpx_nftables::{
-    Bytes, Chain, Data, Element, Elements, Family, Name, Object, Table, Transaction,
+    Bytes, Chain, Data, Element, Elements, Family, Name, Object, Operation, Table,
     TransactionError, Verb, Verdict,
 };
 
-use super::{DefinitionChange, FrontendChange, Plan};
+use super::{DefinitionChange, FrontendChange, MemberChange, Plan};
 use crate::frontend::FrontendKey;
 use crate::layout::{
     Balancer, SetId, SetTable, encode_destination, encode_key, encode_member, encode_range,
@@ -17,46 +17,63 @@ use crate::layout::{
 use crate::names::chain;
 use crate::programmed::{EndpointSlots, FrontendElements, Refusal, SlotChange, Slots};
 
+/// How many changes are turned into operations at a time: few, so that the elements of a whole
+/// cluster are never in memory together, and enough to fill the kernel's messages.
+const STRIDE: usize = 512;
+
 impl Plan {
-    /// The transaction that carries out all but the pruning.
+    /// The operations that carry out all but the pruning, made one after the other as they are
+    /// asked for.
     ///
     /// Everything a later operation refers to comes before it; deletions of elements come before
-    /// additions, so that an element can be replaced.
-    pub fn transaction(&self, sets: &SetTable) -> Result<Transaction, TransactionError> {
-        let mut transaction = Transaction::new();
-        push_definitions(&self.definitions, &mut transaction)?;
-        let mut changes = ElementChanges::default();
-        for stray in &self.strays {
+    /// additions of the same keys, so that an element can be replaced.
+    pub fn operations<'a>(
+        &'a self,
+        sets: &'a SetTable,
+    ) -> impl Iterator<Item = Result<Operation, TransactionError>> + 'a {
+        let strays = self.strays.iter().map(|stray| {
             let elements = Elements {
                 set: stray.set.clone(),
                 elements: vec![stray.element.clone()],
             };
-            transaction.push(Verb::Delete, Object::Elements(elements))?;
-        }
-        for change in &self.members {
-            let element = Element::new(encode_member(&change.member), Data::None);
-            let table = changes.of(change.member.family());
-            table.push(change.member.set(), change.present, element);
-        }
-        for change in &self.frontends {
-            changes.push_frontend(change);
-        }
-        changes.into_transaction(sets, &mut transaction)?;
-        Ok(transaction)
+            (Verb::Delete, Object::Elements(elements))
+        });
+        // No two changes are about the same key.
+        let members = in_strides(&self.members, sets, ElementChanges::push_member);
+        let frontends = in_strides(&self.frontends, sets, ElementChanges::push_frontend);
+        definitions(&self.definitions)
+            .into_iter()
+            .chain(strays)
+            .chain(members)
+            .chain(frontends)
+            .map(|(verb, object)| Operation::new(verb, object))
     }
 
-    /// The transaction that deletes what nothing needs any more.
-    pub fn prune_transaction(&self) -> Result<Transaction, TransactionError> {
-        let mut transaction = Transaction::new();
-        push_definitions(&self.prune, &mut transaction)?;
-        Ok(transaction)
+    /// The operations that delete what nothing needs any more.
+    pub fn prune_operations(&self) -> impl Iterator<Item = Result<Operation, TransactionError>> {
+        definitions(&self.prune)
+            .into_iter()
+            .map(|(verb, object)| Operation::new(verb, object))
     }
 }
 
-fn push_definitions(
-    changes: &[DefinitionChange],
-    transaction: &mut Transaction,
-) -> Result<(), TransactionError> {
+/// What changes do to elements, a stride at a time.
+fn in_strides<'a, C>(
+    changes: &'a [C],
+    sets: &'a SetTable,
+    push: fn(&mut ElementChanges, &C),
+) -> impl Iterator<Item = (Verb, Object)> + 'a {
+    changes.chunks(STRIDE).flat_map(move |stride| {
+        let mut elements = ElementChanges::default();
+        for change in stride {
+            push(&mut elements, change);
+        }
+        elements.into_steps(sets)
+    })
+}
+
+fn definitions(changes: &[DefinitionChange]) -> Vec<(Verb, Object)> {
+    let mut steps = Vec::new();
     // Rules may refer to any chain, so they come when all chains are there.
     let mut rules = Vec::new();
     let flush = |table: &Table, name: &Name| {
@@ -69,45 +86,45 @@ fn push_definitions(
     for change in changes {
         match change {
             DefinitionChange::AddTable(table) => {
-                transaction.push(Verb::Add, Object::Table(table.clone()))?;
+                steps.push((Verb::Add, Object::Table(table.clone())));
             }
             DefinitionChange::RemakeTable(table) => {
-                transaction.push(Verb::Delete, Object::Table(table.clone()))?;
-                transaction.push(Verb::Add, Object::Table(table.clone()))?;
+                steps.push((Verb::Delete, Object::Table(table.clone())));
+                steps.push((Verb::Add, Object::Table(table.clone())));
             }
             DefinitionChange::AddSet(set) => {
-                transaction.push(Verb::Add, Object::Set(set.clone()))?;
+                steps.push((Verb::Add, Object::Set(set.clone())));
             }
             DefinitionChange::AddChain(contents) => {
-                transaction.push(Verb::Add, Object::Chain(contents.chain.clone()))?;
+                steps.push((Verb::Add, Object::Chain(contents.chain.clone())));
                 rules.extend(&contents.rules);
             }
             DefinitionChange::ReplaceRules(contents) => {
                 let chain = &contents.chain;
-                transaction.push(Verb::Flush, flush(&chain.table, &chain.name))?;
+                steps.push((Verb::Flush, flush(&chain.table, &chain.name)));
                 rules.extend(&contents.rules);
             }
             DefinitionChange::DeleteChain(chain) => {
-                transaction.push(Verb::Flush, flush(&chain.table, &chain.name))?;
+                steps.push((Verb::Flush, flush(&chain.table, &chain.name)));
             }
             DefinitionChange::DeleteSet(_) => {}
         }
     }
     for rule in rules {
-        transaction.push(Verb::Add, Object::Rule(rule.clone()))?;
+        steps.push((Verb::Add, Object::Rule(rule.clone())));
     }
     for change in changes {
         match change {
             DefinitionChange::DeleteChain(chain) => {
-                transaction.push(Verb::Delete, Object::Chain(chain.clone()))?;
+                steps.push((Verb::Delete, Object::Chain(chain.clone())));
             }
             DefinitionChange::DeleteSet(set) => {
-                transaction.push(Verb::Delete, Object::Set(set.clone()))?;
+                steps.push((Verb::Delete, Object::Set(set.clone())));
             }
             _ => {}
         }
     }
-    Ok(())
+    steps
 }
 
 /// The elements to delete from and to add to the sets of one table.
@@ -190,6 +207,12 @@ impl ElementChanges {
         }
     }
 
+    fn push_member(&mut self, change: &MemberChange) {
+        let element = Element::new(encode_member(&change.member), Data::None);
+        let table = self.of(change.member.family());
+        table.push(change.member.set(), change.present, element);
+    }
+
     fn push_frontend(&mut self, change: &FrontendChange) {
         let FrontendChange { key, before, after } = change;
         let sets = if key.is_node_port() {
@@ -253,23 +276,23 @@ impl ElementChanges {
         }
     }
 
-    fn into_transaction(
-        self,
-        sets: &SetTable,
-        transaction: &mut Transaction,
-    ) -> Result<(), TransactionError> {
-        for (family, changes) in [(Family::Ipv4, self.ipv4), (Family::Ipv6, self.ipv6)] {
-            let lists = [(Verb::Delete, changes.deleted), (Verb::Add, changes.added)];
-            for (verb, lists) in lists {
-                for (set, elements) in SetId::ALL.into_iter().zip(lists) {
-                    if !elements.is_empty() {
-                        let set = sets.get(family, set).clone();
-                        transaction.push(verb, Object::Elements(Elements { set, elements }))?;
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// An operation for each set that changes, in each table deletions first.
+    fn into_steps(self, sets: &SetTable) -> impl Iterator<Item = (Verb, Object)> {
+        let Self { ipv4, ipv6 } = self;
+        let lists = [
+            (Family::Ipv4, Verb::Delete, ipv4.deleted),
+            (Family::Ipv4, Verb::Add, ipv4.added),
+            (Family::Ipv6, Verb::Delete, ipv6.deleted),
+            (Family::Ipv6, Verb::Add, ipv6.added),
+        ];
+        lists.into_iter().flat_map(move |(family, verb, lists)| {
+            let of_sets = SetId::ALL.into_iter().zip(lists);
+            let filled = of_sets.filter(|(_, elements)| !elements.is_empty());
+            filled.map(move |(set, elements)| {
+                let set = sets.get(family, set).clone();
+                (verb, Object::Elements(Elements { set, elements }))
+            })
+        })
     }
 }
 
