@@ -281,8 +281,8 @@ impl<'a> Rules<'a> {
             if candidate.endpoint.ready {
                 rules.any_ready = true;
                 rules.any_local_ready |= candidate.backend.is_local;
-                node_hints.add(&candidate.endpoint.node_hints, node_name);
-                zone_hints.add(&candidate.endpoint.zone_hints, zone);
+                node_hints.add(candidate.endpoint.node_hints(), node_name);
+                zone_hints.add(candidate.endpoint.zone_hints(), zone);
             }
         }
         if rules.any_ready {
@@ -314,11 +314,13 @@ impl<'a> Rules<'a> {
         }
         let is_hinted_to = |hints: &[SmolStr], here: &str| hints.iter().any(|hint| hint == here);
         match self.topology {
-            Topology::SameNode if !is_hinted_to(&candidate.endpoint.node_hints, self.node_name) => {
+            Topology::SameNode
+                if !is_hinted_to(candidate.endpoint.node_hints(), self.node_name) =>
+            {
                 Verdict::HintedToOtherNodes
             }
             Topology::SameZone { .. }
-                if !is_hinted_to(&candidate.endpoint.zone_hints, self.zone) =>
+                if !is_hinted_to(candidate.endpoint.zone_hints(), self.zone) =>
             {
                 Verdict::HintedToOtherZones
             }

@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use super::address::parse_address;
 use super::object::{ApiObject, Content, First, Metadata, parse_protocol};
 use super::reason::{LeftOut, PORTS, Quoted, Reason, bounded_ports, required_number};
-use crate::state::{Endpoint, EndpointPort, EndpointSlice};
+use crate::state::{Endpoint, EndpointPort, EndpointSlice, Hints};
 use crate::{Kind, NamespacedName};
 
 /// An EndpointSlice as the API writes it.
@@ -27,7 +27,7 @@ struct SliceEndpoint {
     conditions: Option<Conditions>,
     hostname: Option<SmolStr>,
     node_name: Option<SmolStr>,
-    hints: Option<Hints>,
+    hints: Option<EndpointHints>,
 }
 
 #[derive(Default, Deserialize)]
@@ -40,7 +40,7 @@ struct Conditions {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an object")]
-struct Hints {
+struct EndpointHints {
     for_zones: Option<Vec<Hint>>,
     for_nodes: Option<Vec<Hint>>,
 }
@@ -158,7 +158,6 @@ fn interpret_endpoints(
             continue;
         };
         let conditions = endpoint.conditions.unwrap_or_default();
-        let hints = endpoint.hints.unwrap_or_default();
         interpreted.push(Endpoint {
             address,
             hostname: endpoint
@@ -169,12 +168,19 @@ fn interpret_endpoints(
             ready: conditions.ready.unwrap_or(true),
             serving: conditions.serving.unwrap_or(true),
             terminating: conditions.terminating.unwrap_or(false),
-            zone_hints: names(hints.for_zones),
-            node_hints: names(hints.for_nodes),
+            hints: endpoint.hints.and_then(interpret_hints),
         });
     }
     interpreted.shrink_to_fit();
     interpreted
+}
+
+fn interpret_hints(hints: EndpointHints) -> Option<Box<Hints>> {
+    let hints = Hints {
+        zones: names(hints.for_zones),
+        nodes: names(hints.for_nodes),
+    };
+    (hints != Hints::default()).then(|| Box::new(hints))
 }
 
 fn names(hints: Option<Vec<Hint>>) -> Vec<SmolStr> {

@@ -100,8 +100,7 @@ impl Subset {
                         ready,
                         serving: ready,
                         terminating: false,
-                        zone_hints: Vec::new(),
-                        node_hints: Vec::new(),
+                        hints: None,
                     }),
                     None => left_out.push(format_args!(
                         "subsets[{index}].{field}[{position}].ip: {} is not an IP address",

@@ -32,13 +32,30 @@ pub struct Endpoint {
     pub serving: bool,
     /// Whether it is shutting down; false where the API says nothing.
     pub terminating: bool,
-    /// The zones it should serve (`hints.forZones`); empty without a hint.
-    pub zone_hints: Vec<SmolStr>,
-    /// The nodes it should serve (`hints.forNodes`); empty without a hint.
-    pub node_hints: Vec<SmolStr>,
+    /// Where it should serve. Most have no hints, so they cost a pointer.
+    pub hints: Option<Box<Hints>>,
+}
+
+/// Where an endpoint should serve: what is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// The zones (`hints.forZones`).
+    pub zones: Vec<SmolStr>,
+    /// The nodes (`hints.forNodes`).
+    pub nodes: Vec<SmolStr>,
 }
 
 impl Endpoint {
+    /// The zones it should serve; empty without a hint.
+    pub fn zone_hints(&self) -> &[SmolStr] {
+        self.hints.as_ref().map_or(&[], |hints| &hints.zones)
+    }
+
+    /// The nodes it should serve; empty without a hint.
+    pub fn node_hints(&self) -> &[SmolStr] {
+        self.hints.as_ref().map_or(&[], |hints| &hints.nodes)
+    }
+
     /// Whether the endpoint is on a node; one whose node is not known is on none.
     pub fn is_on(&self, node_name: &str) -> bool {
         self.node_name.as_deref() == Some(node_name)

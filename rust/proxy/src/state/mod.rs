@@ -12,7 +12,7 @@ mod trigger_times;
 mod weights;
 
 pub use changes::{ChangeTally, Changes};
-pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice};
+pub use endpoint_slice::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use node::Node;
 pub use service::{Service, ServicePort, TrafficPolicy};
 pub use store::State;

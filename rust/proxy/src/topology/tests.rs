@@ -1,7 +1,7 @@
 //! Rows 26 to 34 of the feature table, and upstream's `TestCategorizeEndpoints` by meaning.
 
 use super::*;
-use crate::state::EndpointPort;
+use crate::state::{EndpointPort, Hints};
 use crate::{NamespacedName, Protocol};
 
 const NODE: &str = "node-a";
@@ -59,8 +59,10 @@ fn endpoint(last: u8, flags: &str) -> Endpoint {
         ready: has('r'),
         serving: has('s'),
         terminating: has('t'),
-        node_hints: hints('n', NODE, 'N', "node-b"),
-        zone_hints: hints('z', ZONE, 'Z', "zone-b"),
+        hints: Some(Box::new(Hints {
+            nodes: hints('n', NODE, 'N', "node-b"),
+            zones: hints('z', ZONE, 'Z', "zone-b"),
+        })),
     }
 }
 

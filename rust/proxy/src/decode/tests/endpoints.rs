@@ -66,8 +66,8 @@ fn every_field_is_read() {
     assert!(!endpoint.ready);
     assert!(endpoint.serving);
     assert!(endpoint.terminating);
-    assert_eq!(endpoint.zone_hints, ["zone-a", "zone-b"]);
-    assert_eq!(endpoint.node_hints, ["node-a"]);
+    assert_eq!(endpoint.zone_hints(), ["zone-a", "zone-b"]);
+    assert_eq!(endpoint.node_hints(), ["node-a"]);
 }
 
 #[test]
