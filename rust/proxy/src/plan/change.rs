@@ -67,9 +67,9 @@ pub struct FrontendChange {
     /// The frontend.
     pub key: FrontendKey,
     /// What the maps hold; empty for a new frontend.
-    pub before: FrontendElements,
+    pub before: Arc<FrontendElements>,
     /// What the maps will hold; empty for one that goes.
-    pub after: FrontendElements,
+    pub after: Arc<FrontendElements>,
 }
 
 impl FrontendChange {
@@ -198,7 +198,7 @@ impl Plan {
             if after.is_empty() {
                 programmed.frontends.remove(key);
             } else {
-                programmed.frontends.insert(*key, after.clone());
+                programmed.frontends.insert(*key, Arc::clone(after));
             }
         }
         for MemberChange { member, present } in &self.members {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use kpx_nftables::{ChainContents, Family, Name};
 use smol_str::SmolStr;
@@ -140,22 +141,21 @@ impl Planner<'_> {
         key: FrontendKey,
         remade: &[Family],
         plan: &mut Plan,
-    ) -> FrontendElements {
+    ) -> Arc<FrontendElements> {
         let Some(spec) = self.wanted(&key) else {
-            return FrontendElements::default();
+            return FrontendElements::none();
         };
         let before = self.programmed.frontends.get(&key);
-        let after = FrontendElements {
+        let after = Arc::new(FrontendElements {
             counting: Counting::all(self.counters),
-            ..spec.settle(&key, before)
-        };
+            ..spec.settle(&key, before.map(Arc::as_ref))
+        });
         let before = before.filter(|_| !remade.contains(&key.family()));
         if before != Some(&after) {
-            let before = before.cloned().unwrap_or_default();
             plan.frontends.push(FrontendChange {
                 key,
-                before,
-                after: after.clone(),
+                before: before.cloned().unwrap_or_else(FrontendElements::none),
+                after: Arc::clone(&after),
             });
         }
         after
@@ -297,25 +297,25 @@ fn plan_chains(
     }
 }
 
-fn addition(key: FrontendKey, after: &FrontendElements) -> FrontendChange {
+fn addition(key: FrontendKey, after: &Arc<FrontendElements>) -> FrontendChange {
     FrontendChange {
         key,
-        before: FrontendElements::default(),
-        after: after.clone(),
+        before: FrontendElements::none(),
+        after: Arc::clone(after),
     }
 }
 
-fn deletion(key: FrontendKey, before: &FrontendElements) -> FrontendChange {
+fn deletion(key: FrontendKey, before: &Arc<FrontendElements>) -> FrontendChange {
     FrontendChange {
         key,
-        before: before.clone(),
-        after: FrontendElements::default(),
+        before: Arc::clone(before),
+        after: FrontendElements::none(),
     }
 }
 
 /// What belongs to Services that are held as they are.
 pub(super) struct Held<'a> {
-    pub(super) frontends: HashMap<FrontendKey, &'a FrontendElements>,
+    pub(super) frontends: HashMap<FrontendKey, &'a Arc<FrontendElements>>,
     /// Shared elements that are neither added nor deleted.
     members: HashSet<Member>,
 }

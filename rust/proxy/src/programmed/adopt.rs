@@ -96,7 +96,7 @@ impl Adopter<'_> {
     }
 
     fn frontend(&mut self, key: FrontendKey) -> &mut FrontendElements {
-        self.programmed.frontends.entry(key).or_default()
+        Arc::make_mut(self.programmed.frontends.entry(key).or_default())
     }
 
     /// Verdict elements say whose they are. Two of one frontend that name different owners are

@@ -1,6 +1,7 @@
 //! What the maps hold for one frontend.
 
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use ipnet::IpNet;
 use kpx_nftables::Name;
@@ -77,6 +78,12 @@ pub struct FrontendElements {
 }
 
 impl FrontendElements {
+    /// What the maps hold for a frontend that is not there. All such frontends share it.
+    pub fn none() -> Arc<Self> {
+        static NONE: LazyLock<Arc<FrontendElements>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
     /// Whether the maps hold nothing.
     pub fn is_empty(&self) -> bool {
         self.dispatch.is_none()

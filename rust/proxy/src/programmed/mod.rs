@@ -21,8 +21,9 @@ use crate::layout::Member;
 pub struct Programmed {
     /// The tables that exist.
     pub tables: BTreeMap<Family, ProgrammedTable>,
-    /// What the maps hold for each frontend.
-    pub frontends: HashMap<FrontendKey, FrontendElements>,
+    /// What the maps hold for each frontend; shared with the plan that put it there, or is to
+    /// replace it.
+    pub frontends: HashMap<FrontendKey, Arc<FrontendElements>>,
     /// The elements of the sets that all Services share.
     pub members: HashSet<Member>,
     /// Elements that kpx never writes; a plan deletes them.

@@ -1,6 +1,7 @@
 //! What is programmed, in numbers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kpx_nftables::Ruleset;
 use serde::Serialize;
@@ -123,7 +124,7 @@ impl Status {
             tables.insert(table.family.keyword(), status);
         }
         let programmed = Programmed::adopt(ruleset, sets);
-        let frontends = programmed.frontends.values();
+        let frontends = programmed.frontends.values().map(Arc::as_ref);
         let services: HashSet<&str> = frontends.clone().map(FrontendElements::service).collect();
         let endpoints: HashSet<_> = frontends
             .flat_map(|elements| {

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use kpx_nftables::fake::FakeRuleset;
 use kpx_nftables::{Family, Object, Transaction, Verb};
-use kpx_proxy::programmed::FrontendElements;
 use kpx_proxy::{Config, Proxier};
 use serde_json::json;
 
@@ -43,8 +42,9 @@ fn set_endpoint(proxier: &mut Proxier<Fake>, index: u8, host: u8) {
 /// The Services that have frontends in the kernel.
 fn programmed(proxier: &Proxier<Fake>) -> BTreeSet<String> {
     let frontends = proxier.programmed().unwrap().frontends.values();
-    let services = frontends.map(FrontendElements::service);
-    services.map(ToOwned::to_owned).collect()
+    frontends
+        .map(|elements| elements.service().to_owned())
+        .collect()
 }
 
 fn names(indexes: impl IntoIterator<Item = u8>) -> BTreeSet<String> {

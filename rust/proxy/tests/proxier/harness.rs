@@ -88,9 +88,9 @@ impl<K: Kernel> Harness<K> {
             let counting = change.after.counting;
             let before = FrontendElements {
                 counting,
-                ..change.before.clone()
+                ..FrontendElements::clone(&change.before)
             };
-            assert_eq!(before, change.after, "only whether it counts changes");
+            assert_eq!(before, *change.after, "only whether it counts changes");
         }
         assert_eq!(plan.definitions, [], "no chain and no set is made anew");
     }
