@@ -13,6 +13,8 @@ _FIRST_NEW_POD_IP = int(IPv4Address("10.64.0.1"))
 _NEW_POD_IPS = (1 << 22) - 2
 ROLLING_SHARE = 10
 """Of how many Services one is rolled over: a tenth of all endpoints is replaced."""
+BURST_SHARE = 2
+"""Of how many Services one has an endpoint replaced in a burst."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Cluster:
             "endpoint": self.one_endpoint,
             "service": self.one_service,
             "rolling": self.rolling_update,
+            "burst": self.burst,
+            "steady": self.one_endpoint,
             "traffic": self.one_endpoint,
         }
 
@@ -91,6 +95,13 @@ class Cluster:
         rolled = range(0, self.services, ROLLING_SHARE)
         return self._change(
             {service: [self._new_pod() for _ in range(self.endpoints)] for service in rolled}
+        )
+
+    def burst(self) -> Change:
+        """Replaces an endpoint of every other Service."""
+        touched = range(0, self.services, BURST_SHARE)
+        return self._change(
+            {service: [self._new_pod(), *self.addresses(service)[1:]] for service in touched}
         )
 
     def _change(self, after: Services) -> Change:

@@ -1,9 +1,10 @@
 """Tells when the kernel has committed a change, whoever made it."""
 
+import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 # <linux/netlink.h>, <linux/netfilter/nfnetlink.h>, <linux/netfilter/nf_tables.h>
 _NETLINK_NETFILTER, _NFNLGRP_NFTABLES, _NFT_MSG_NEWGEN = 12, 7, 15
@@ -43,6 +44,27 @@ class Commits:
             if held and _NFT_MSG_NEWGEN in _kinds(received):
                 return True
         return False
+
+    def first_told(self, addresses: Sequence[bytes], seconds: float) -> dict[bytes, float]:
+        """Returns when each of these IPv4 addresses was first in a notification.
+
+        By the clock `time.perf_counter`; ends when all were, or after so many seconds, without
+        those that were not. All begin with the same byte, and none is programmed already.
+        """
+        pattern = re.compile(b"(?=(%b...))" % re.escape(addresses[0][:1]), re.DOTALL)
+        wanted, found = set(addresses), dict[bytes, float]()
+        deadline = time.perf_counter() + seconds
+        while wanted and (left := deadline - time.perf_counter()) > 0:
+            self._socket.settimeout(left)
+            try:
+                received = self._socket.recv(1 << 20)
+            except OSError:  # nothing came, or more than fits was lost
+                continue
+            now = time.perf_counter()
+            for address in wanted.intersection(pattern.findall(received)):
+                found[address] = now
+                wanted.remove(address)
+        return found
 
     def close(self) -> None:
         """Listens no more."""

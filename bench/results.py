@@ -24,6 +24,8 @@ CASES = {
     "added": "one Service added",
     "removed": "one Service removed",
     "rolling": "a tenth of all endpoints replaced at once",
+    "burst": "an endpoint of every other Service replaced at once",
+    "steady": "1,000 endpoints changing a second",
     "connect": "a new connection",
     "connect-updating": "a new connection while endpoints change",
     "flow": "a new UDP flow",

@@ -24,6 +24,8 @@ WARM_UP = 20
 """Changes made before any is timed, of cases of which there are more than ten times as many."""
 UPDATE_PERIOD = 0.02
 """Seconds between the beginnings of two changes while connections are made."""
+STEADY_PERIOD = 0.001
+"""Seconds from one event of a steady load to the next."""
 SAMPLES = 1_000
 
 
@@ -72,6 +74,9 @@ def _steps(spec: Spec, peer: Peer, cluster: Cluster) -> None:
         if case == "traffic":
             if spec.counts.get(case):
                 _traffic(spec, peer, cluster, make)
+        elif case == "steady":
+            if count := spec.counts.get(case):
+                _steady(peer, [make() for _ in range(count)])
         else:
             _changes(spec, peer, case, make)
 
@@ -88,6 +93,22 @@ def _changes(spec: Spec, peer: Peer, case: str, make: Callable[[], Change]) -> N
         encoded = peer.encode(change)
         named = case if case != "service" else "added" if change.after else "removed"
         _timed(peer, named if number >= warm_up else "", partial(peer.apply, encoded))
+
+
+def _steady(peer: Peer, changes: list[Change]) -> None:
+    encoded = [peer.encode(change) for change in changes]
+    _print({"begin": "steady"})
+    cpu = peer.cpu_seconds()
+    samples = peer.follow(encoded, STEADY_PERIOD)
+    cpu = (peer.cpu_seconds() - cpu) / len(encoded)
+    _print(
+        {
+            "case": "steady",
+            "samples": thinned(samples),
+            "cpu_seconds": cpu,
+            "peak_bytes": peer.peak_bytes(),
+        }
+    )
 
 
 def _traffic(spec: Spec, peer: Peer, cluster: Cluster, make: Callable[[], Change]) -> None:

@@ -23,7 +23,7 @@ from .results import (
     these_versions,
     this_machine,
 )
-from .session import Spec
+from .session import STEADY_PERIOD, Spec
 
 PREPARATION_SECONDS = 300.0
 """How long what is not timed may take between two steps."""
@@ -130,7 +130,8 @@ class Suite:
         return None
 
     def _bound(self, spec: Spec) -> float:
-        return self._plan.bound + (3 * spec.traffic_seconds if "traffic" in spec.counts else 0)
+        traffic = 3 * spec.traffic_seconds if "traffic" in spec.counts else 0.0
+        return self._plan.bound + traffic + STEADY_PERIOD * spec.counts.get("steady", 0)
 
     def _take(self, spec: Spec, line: dict[str, object]) -> None:
         case = str(line["case"])
@@ -139,7 +140,11 @@ class Suite:
         if "samples" in line:
             seconds = line["samples"]
             assert isinstance(seconds, list)
-            self._add(Measurement(spec.peer, case, *_size(spec), seconds=seconds))
+            known = self._measurement(spec, case)
+            known.seconds = seconds
+            if "cpu_seconds" in line:
+                known.cpu_seconds = _number(line["cpu_seconds"])
+                known.peak_bytes = int(_number(line["peak_bytes"]))
             return
         known = self._measurement(spec, case)
         known.outcome, known.reason = DONE, ""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ _METRICS = "http://127.0.0.1:10249/metrics"
 _SYNCED = b"kubeproxy_sync_proxy_rules_last_timestamp_seconds{"
 PATIENCE_SECONDS = 600
 """More than any bound: whoever runs the session ends it before."""
+LAG_SECONDS = 10.0
+"""How far the agent may be behind at the end of a steady load."""
 
 
 class Agent(Peer):
@@ -27,6 +30,7 @@ class Agent(Peer):
 
     name = "agent"
     title = "`kpx run`: from an event that an API server writes over HTTP to the end of the commit"
+    cases = Peer.cases | {"burst", "steady"}
     _process: "subprocess.Popen[bytes] | None" = None
 
     def prepare(self) -> None:
@@ -81,6 +85,23 @@ class Agent(Peer):
             self._server.send(line)
         programmed = self._commits.wait(PATIENCE_SECONDS, self._runs, last)
         assert programmed, "the agent ended, or did not program an event"
+
+    def follow(self, encoded: list[Any], period: float) -> list[float]:
+        """Writes events at a rate, whether the agent keeps up or not."""
+        due = {}
+        with ThreadPoolExecutor(1) as pool:
+            addresses = [last for _lines, last in encoded]
+            patience = len(encoded) * period + LAG_SECONDS
+            told = pool.submit(self._commits.first_told, addresses, patience)
+            began = time.perf_counter()
+            for number, (lines, last) in enumerate(encoded):
+                due[last] = began + number * period
+                time.sleep(max(0.0, due[last] - time.perf_counter()))
+                for line in lines:
+                    self._server.send(line)
+            programmed = told.result()
+        assert len(programmed) == len(due), f"{len(due) - len(programmed)} were not programmed"
+        return [programmed[last] - moment for last, moment in due.items()]
 
     def cpu_seconds(self) -> float:
         """Returns the processor time of the agent alone."""

@@ -65,6 +65,12 @@ class Peer(ABC):
     def apply(self, encoded: Any) -> None:
         """Programs a change."""
 
+    def follow(self, encoded: list[Any], period: float) -> list[float]:
+        """Programs changes that come at a rate, one in so many seconds; those whose `cases` have
+        `steady`. Returns how long after it should have come each was programmed.
+        """
+        raise NotImplementedError
+
     def cpu_seconds(self) -> float:
         """Returns the processor time so far of all that programs."""
         return sum(
