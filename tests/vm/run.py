@@ -2,11 +2,12 @@
 
 Run as `run.py [--suite SUITE]... [--kernel PACKAGE]... [PYTEST_ARGUMENT...]`: SUITE is one of
 `SUITES`, PACKAGE a Debian package of a kernel, one of `KERNELS`; without them, all. With arguments
-for pytest a guest runs those tests alone, once for each suite. The guests run side by side, and a
-line of theirs is printed behind the kernel's name. A guest needs no hardware virtualisation, has a
-copy-on-write view of this machine's file system, and takes the programs and the Python environment
-from it. What is missing on the machine is installed through apt, as root or through sudo, and
-through pip.
+for pytest a guest runs those tests alone, once for each suite; with `--command LINE` it runs that
+line of a shell and no test. The guests run side by side, and a line of theirs is printed behind the
+kernel's name. A guest needs no hardware virtualisation, has a copy-on-write view of this machine's
+file system, of which what it writes to `target/guest` stays, and takes the programs and the Python
+environment from it. What is missing on the machine is installed through apt, as root or through
+sudo, and through pip.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(__file__).with_name("guest")
+KEPT = ROOT / "target/guest"
+"""Where a guest writes what is to be there when it has ended."""
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 KERNELS = ("linux-image-amd64", "linux-image-6.12-amd64")
@@ -65,8 +68,9 @@ SUITES = {
         backend="ipvs",
     ),
 }
-HOST_TAG = "host"
-"""What the guest knows this machine's file system by, for the mount that it may cache."""
+HOST_TAG, KEPT_TAG = "host", "kept"
+"""What the guest knows this machine's file system by, for the mount that it may cache, and the
+directory that it writes to."""
 SECONDS_PER_KERNEL = 2400
 """A kernel that takes longer hangs."""
 BENCH_SCALE = "0.05"
@@ -193,13 +197,14 @@ def commands(suites: Sequence[Suite], of_pytest: Sequence[str]) -> list[str]:
 def boot(package: str, lines: Sequence[str], processors: int) -> int:
     """Runs the commands on one kernel and returns the exit status; 124 if they took too long."""
     image = kernel_image(package)
-    shared = f"local,path=/,mount_tag={HOST_TAG},security_model=none,readonly=on,multidevs=remap"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    shared = (f"path=/,mount_tag={HOST_TAG},readonly=on", f"path={KEPT},mount_tag={KEPT_TAG}")
     command = [
         *(str(vng()), "--disable-kvm", "--force-9p", "--user", "root", "--memory", "2G"),
         *("--cpus", str(processors), "--run", str(image)),
         *("--append", f"modprobe.blacklist={','.join(UNUSED_MODULES)}"),
-        *(f"--qemu-opts=-virtfs {shared}", "--"),
-        *(str(GUEST), HOST_TAG, str(ROOT), *lines),
+        *(f"--qemu-opts=-virtfs local,security_model=none,multidevs=remap,{one}" for one in shared),
+        *("--", str(GUEST), HOST_TAG, KEPT_TAG, str(KEPT), str(ROOT), *lines),
     ]
     # virtme-ng finds its own programs on the PATH, and shows what its guest prints on a terminal
     # only.
@@ -229,16 +234,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--kernel", action="append", dest="kernels", metavar="PACKAGE")
     parser.add_argument("--suite", action="append", dest="suites", choices=SUITES)
+    parser.add_argument("--command", metavar="LINE")
     options, of_pytest = parser.parse_known_args()
     kernels = tuple(options.kernels or KERNELS)
     install((*TOOLS, *kernels))
-    lines = commands([SUITES[name] for name in options.suites or SUITES], of_pytest)
+    if options.command:
+        lines = [options.command]
+    else:
+        lines = commands([SUITES[name] for name in options.suites or SUITES], of_pytest)
     processors = max(1, min((os.cpu_count() or 1) // len(kernels), 4))
     with ThreadPoolExecutor(len(kernels)) as pool:
         booted = pool.map(lambda kernel: boot(kernel, lines, processors), kernels)
         failed = [kernel for kernel, status in zip(kernels, booted, strict=True) if status != 0]
     if failed:
-        print(f"error: the tests failed on {', '.join(failed)}", file=sys.stderr)
+        print(f"error: failed on {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
 
 
