@@ -104,22 +104,34 @@ demo: install  ## Show Services working over a small cluster in network namespac
 
 BENCH := $(AS_ROOT) $(BIN)/python -m bench
 BENCH_RESULTS := target/bench
+# A guest has IPVS, whatever kernel is here, and keeps what it writes to target/guest.
+BENCH_IN_GUEST := $(BIN)/python tests/vm/run.py --kernel linux-image-amd64 --command
+GUEST_RESULTS := target/guest
 
 .PHONY: bench
 bench: install $(VENV)/.test-system  ## Run every benchmark, and write tables, plots and an HTML page into target/bench/full
-	$(BENCH) run full --no-targets --output $(BENCH_RESULTS)/full.json
-	$(BENCH) report $(BENCH_RESULTS)/full.json $(wildcard $(BENCH_RESULTS)/ipvs.json) --output $(BENCH_RESULTS)/full
+	$(BENCH) run full --output $(BENCH_RESULTS)/full.json
+	$(BENCH_IN_GUEST) "$(BIN)/python -m bench run full-ipvs --output $(GUEST_RESULTS)/full-ipvs.json"
+	$(BENCH) report $(BENCH_RESULTS)/full.json $(GUEST_RESULTS)/full-ipvs.json --output $(BENCH_RESULTS)/full
+	@$(MAKE) --no-print-directory bench-features
+
+.PHONY: bench-features
+bench-features: install $(VENV)/.test-system  ## Run the benchmarks of single features, which have no peer to be compared with
+	@$(AS_ROOT) mkdir -p $(BENCH_RESULTS)
 	$(AS_ROOT) env KPX_BENCH_FEATURES=$(BENCH_RESULTS)/features.json \
 	    $(BIN)/python -m pytest -q -s bench --benchmark-columns=median,rounds $(PYTEST_OPTIONS)
-
-.PHONY: bench-docs
-bench-docs: bench  ## Run every benchmark, and write its figures into README.md and bench/README.md
-	$(BIN)/python -m bench document $(BENCH_RESULTS)/full.json --features $(BENCH_RESULTS)/features.json \
-	    $(addprefix --ipvs ,$(wildcard $(BENCH_RESULTS)/ipvs.json))
 
 .PHONY: bench-quick
 bench-quick: install $(VENV)/.test-system  ## Compare with all peers at small sizes, and assert every ratio that is a target
 	$(BENCH) run quick --output $(BENCH_RESULTS)/quick.json
+	$(BENCH_IN_GUEST) "$(BIN)/python -m bench run quick-ipvs --output $(GUEST_RESULTS)/quick-ipvs.json"
+	@$(BIN)/python -m bench show $(BENCH_RESULTS)/quick.json $(GUEST_RESULTS)/quick-ipvs.json
+
+RUN ?= quick
+.PHONY: bench-docs
+bench-docs: install  ## Write the figures of the last bench-quick, or with RUN=full of the last bench, into README.md and bench/README.md
+	@$(BIN)/python -m bench document $(BENCH_RESULTS)/$(RUN).json $(GUEST_RESULTS)/$(RUN)-ipvs.json \
+	    $(addprefix --features ,$(wildcard $(BENCH_RESULTS)/features.json))
 
 # The base is built like this tree, and measured by the suite of this tree.
 BASE ?= main
@@ -129,8 +141,8 @@ bench-compare: install $(VENV)/.test-system  ## Measure the commit BASE and this
 	@git worktree add --quiet --detach $(BENCH_RESULTS)/base $(BASE)
 	@$(MAKE) --no-print-directory -C $(BENCH_RESULTS)/base install
 	@for round in 1 2; do \
-	    $(AS_ROOT) $(BENCH_RESULTS)/base/.venv/bin/python -m bench run compare --no-targets --output $(BENCH_RESULTS)/base-$$round.json >/dev/null || exit 1; \
-	    $(BENCH) run compare --no-targets --output $(BENCH_RESULTS)/head-$$round.json >/dev/null || exit 1; \
+	    $(AS_ROOT) $(BENCH_RESULTS)/base/.venv/bin/python -m bench run compare --output $(BENCH_RESULTS)/base-$$round.json || exit 1; \
+	    $(BENCH) run compare --output $(BENCH_RESULTS)/head-$$round.json || exit 1; \
 	done
 	@$(BIN)/python -m bench compare --output $(BENCH_RESULTS)/comparison.md \
 	    $(foreach round,1 2,--base $(BENCH_RESULTS)/base-$(round).json --head $(BENCH_RESULTS)/head-$(round).json)

@@ -19,31 +19,23 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def run(
     plan: Annotated[str, typer.Argument(help=f"One of {', '.join(PLANS)}.")],
     output: Annotated[Path, typer.Option(help="The JSON file to write.")],
-    targets: Annotated[bool, typer.Option(help="Fail where a target is missed.")] = True,
 ) -> None:
-    """Measure, print the table, and keep what was measured. Needs root."""
+    """Measure, and keep what was measured. Needs root, and a plan of IPVS a kernel that has it."""
     if plan not in PLANS:
         raise typer.BadParameter(f"`{plan}` is none of {', '.join(PLANS)}", param_hint="plan")
     results = Suite(PLANS[plan](), to_stderr).run()
     results.write(output)
     to_stderr(f"took {results.took_seconds:.0f} s; the results are in `{output}`")
-    _show(results, targets)
 
 
 @app.command()
 def show(
-    results: Annotated[Path, typer.Argument(help="The JSON file of a run.")],
-    targets: Annotated[bool, typer.Option(help="Fail where a target is missed.")] = True,
+    results: Annotated[list[Path], typer.Argument(help="JSON files of runs.")],
 ) -> None:
-    """Print the table of a run."""
-    _show(Results.read(results), targets)
-
-
-def _show(results: Results, targets: bool) -> None:
-    print(tables.summary(results))
-    missed = [verdict for verdict in verdicts(results) if not verdict.met] if targets else []
-    if targets:
-        print(f"\n{tables.targets(results)}")
+    """Print the tables of runs, and one of all targets; exit with 1 where a target is missed."""
+    runs = [Results.read(path) for path in results]
+    print("\n\n".join((*map(tables.summary, runs), tables.targets(runs))))
+    missed = [verdict for verdict in verdicts(runs) if not verdict.met]
     for verdict in missed:
         to_stderr(f"error: not met: {verdict.target.what}: {verdict.target.limit}")
     raise typer.Exit(1 if missed else 0)
@@ -63,16 +55,17 @@ def report(
 
 @app.command()
 def document(
-    results: Annotated[Path, typer.Argument(help="The JSON file of a full run.")],
-    features: Annotated[Path, typer.Option(help="The figures that `pytest bench` kept.")],
-    ipvs: Annotated[
-        Path | None, typer.Option(help="The JSON file of a run of the plan `ipvs`.")
+    results: Annotated[Path, typer.Argument(help="The JSON file of a run.")],
+    ipvs: Annotated[Path, typer.Argument(help="That of a run of IPVS.")],
+    features: Annotated[
+        Path | None,
+        typer.Option(help="The figures that `pytest bench` kept; their table stays without."),
     ] = None,
 ) -> None:
     """Write the tables of the READMEs."""
     from . import document as documents
 
-    documents.main(Results.read(results), Results.read(ipvs) if ipvs else None, features)
+    documents.main(Results.read(results), Results.read(ipvs), features)
 
 
 @app.command()

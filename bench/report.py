@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 
 from . import figures, tables
 from .results import Results
+from .targets import IPVS_PLANS
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
@@ -14,8 +15,14 @@ table { border-collapse: collapse; display: block; overflow-x: auto }
 td, th { border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; white-space: nowrap }
 th { background: #f4f4f4 } svg { max-width: 100%; height: auto } code { background: #f4f4f4 }
 """
-_TITLES = {"ipvs": "IPVS, on a kernel that has it"}
+_TITLES = dict.fromkeys(IPVS_PLANS, "IPVS, on a kernel that has it")
 """What a reader is told of a plan, where its name does not say it."""
+_COMMANDS = {
+    "quick": "make bench-quick",
+    "quick-ipvs": "make bench-quick",
+    "compare": "make bench-compare",
+}
+"""What measures a plan, where it is not `make bench`."""
 
 
 def write(runs: list[Results], directory: Path) -> Path:
@@ -43,8 +50,9 @@ def heading(results: Results) -> str:
     return (
         f"{machine['cpus']} processors ({machine['cpu']}), {memory:.0f} GiB, "
         f"Linux {_number(machine['kernel'])}, load {machine['load']:.1f} at the start; {listed}. "
-        f"Plan `{results.plan}`, {results.took_seconds / 60:.0f} minutes; a step that takes more "
-        f"than {results.bound:g} s did not finish."
+        f"Plan `{results.plan}` of `{_COMMANDS.get(results.plan, 'make bench')}`, "
+        f"{max(1, results.took_seconds / 60):.0f} minutes; a step that takes more than "
+        f"{results.bound:g} s did not finish."
     )
 
 

@@ -144,6 +144,8 @@ def these_versions() -> dict[str, str]:
         "iptables-nft": ("iptables-nft", "--version"),
         "iptables-legacy": ("iptables-legacy", "--version"),
     }
+    if Path("/proc/net/ip_vs").exists():  # without, `ipvsadm` does not even tell its version
+        tools["ipvsadm"] = ("ipvsadm", "--version")
     said = {
         name: subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
         for name, command in tools.items()

@@ -48,6 +48,10 @@ class Suite:
         began = time.monotonic()
         machine = this_machine()
         plan = self._plan
+        for spec in plan.warm_up:
+            self._progress(f"{spec.peer}: warming up")
+            self._run(spec)
+        self._found.clear()
         for number, spec in enumerate(plan.specs, 1):
             self._tell(number, len(plan.specs), spec)
             self._session(spec)

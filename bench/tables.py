@@ -35,39 +35,46 @@ def summary(results: Results) -> str:
     return "\n\n".join(parts)
 
 
-def readme(results: Results) -> str:
-    """Returns one table: every peer at 10,000 x 10, with what it costs to load and to change."""
+def readme(results: Results, services: int) -> str:
+    """Returns one table: every peer at one size, with what it costs to load and to change."""
     cases = ("cold", "restart", "endpoint", "added", "removed", "rolling")
     rows = []
     for peer in _peers(results):
-        found = [results.get(peer, case, 10_000) for case in cases]
+        found = [results.get(peer, case, services) for case in cases]
         cold = found[0]
         if cold is not None:
             memory = _or_none(cold.peak_bytes, size)
             rows.append([PEER_TITLES[peer], *(_time(one) for one in found), memory])
-    head = ["10,000 Services x 10 endpoints, p50", *(CASES[case] for case in cases), "memory, peak"]
+    head = [
+        f"{services:,} Services x 10 endpoints, p50",
+        *(CASES[case] for case in cases),
+        "memory, peak",
+    ]
     return table(head, rows)
 
 
 def everything(results: Results) -> str:
     """Returns every table, each under a heading."""
-    parts = [
-        "| Peer | What it is |\n|---|---|\n"
-        + "\n".join(f"| {peer} | {PEER_TITLES.get(peer, peer)} |" for peer in _peers(results))
-    ]
-    for case, title in CASES.items():
-        if case not in ("connect", "connect-updating", "flow"):
-            parts += [f"### {_capital(title)}", _by_size(results, case)]
-    parts += ["### Services of all kinds", _mixed(results)]
-    parts += ["### What a step costs besides time", _costs(results)]
-    parts += ["### Growth in the number of Services", _growth(results)]
-    parts += ["### New connections", _connections(results)]
-    parts += ["### Targets", targets(results)]
-    return "\n\n".join(part for part in parts if part)
+    peers = "| Peer | What it is |\n|---|---|\n" + "\n".join(
+        f"| {peer} | {PEER_TITLES.get(peer, peer)} |" for peer in _peers(results)
+    )
+    parts = {
+        _capital(title): _by_size(results, case)
+        for case, title in CASES.items()
+        if case not in ("connect", "connect-updating", "flow")
+    }
+    parts["Services of all kinds"] = _mixed(results)
+    parts["What a step costs besides time"] = _costs(results)
+    parts["Growth in the number of Services"] = _growth(results)
+    parts["New connections"] = _connections(results)
+    parts["Targets"] = targets([results])
+    return "\n\n".join(
+        [peers, *(f"### {title}\n\n{part}" for title, part in parts.items() if part)]
+    )
 
 
-def targets(results: Results) -> str:
-    """Returns every target and whether it is met."""
+def targets(runs: Iterable[Results]) -> str:
+    """Returns every target of some runs and whether it is met."""
     return table(
         ["Target, a ratio", "Measured", "Limit", ""],
         [
@@ -77,7 +84,7 @@ def targets(results: Results) -> str:
                 verdict.target.limit,
                 "met" if verdict.met else "**not met**",
             ]
-            for verdict in verdicts(results)
+            for verdict in verdicts(runs)
         ],
     )
 
@@ -136,6 +143,8 @@ def _time(found: Measurement | None, *, p99: bool = False) -> str:
 
 def _by_size(results: Results, case: str) -> str:
     found = [one for one in _plain(results) if one.case == case]
+    if not found:
+        return ""
     sizes = sorted({(one.endpoints, one.services) for one in found})
     peers = [peer for peer in _peers(results) if any(one.peer == peer for one in found)]
     head = ["p50", *(f"{services:,} x {endpoints}" for endpoints, services in sizes)]

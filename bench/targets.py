@@ -2,15 +2,22 @@
 
 A time that an issue asks for is divided here by what a yardstick took on the machine where the
 targets were set (2 cores, Linux 6.18): the core 28 µs for one endpoint, the kernel alone 188 ms for
-10,000 x 10. A peer that did not finish counts with the bound it did not keep.
+10,000 x 10; and 120 MB by the 298 MiB that `nft -f` took for them. A peer that did not finish
+counts with the bound it did not keep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .results import UNFINISHED, Measurement, Results
 
-_Statistic = Callable[[Measurement], float]
+_STATISTICS: dict[str, Callable[[Measurement], float | None]] = {
+    "p50": lambda one: one.p50,
+    "p99": lambda one: one.p99,
+    "least": lambda one: min(one.seconds),
+    "cpu": lambda one: one.cpu_seconds,
+    "peak": lambda one: one.peak_bytes,
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,9 @@ class Figure:
     endpoints: int = 10
     kind: str = "plain"
     of: str = "p50"
-    """`p50`, `p99`, or `least`: what disturbs a step only ever makes it slower."""
+    """`p50`, `p99`, or `least`, as what disturbs a step only ever makes it slower; `cpu`, the
+    processor time on average; `peak`, the memory in bytes.
+    """
 
     def read(self, results: Results) -> float | None:
         """Returns the figure, or `None` if there is none."""
@@ -31,12 +40,7 @@ class Figure:
         if found is None:
             return None
         if found.seconds:
-            statistics: dict[str, _Statistic] = {
-                "p50": lambda one: one.p50,
-                "p99": lambda one: one.p99,
-                "least": lambda one: min(one.seconds),
-            }
-            return statistics[self.of](found)
+            return _STATISTICS[self.of](found)
         return results.bound if found.outcome == UNFINISHED else None
 
 
@@ -93,6 +97,12 @@ TARGETS = (
         at_least=20,
     ),
     Target(
+        "`nft -f` of kube-proxy's layout, 2,000 x 10, against plan and commit",
+        Figure("nft-upstream", "cold", 2_000, of="least"),
+        Figure("core", "cold", 2_000, of="least"),
+        at_least=5,
+    ),
+    Target(
         "one endpoint among 100,000 x 10, p50, against one among 1,000 x 10",
         _endpoint(100_000),
         _endpoint(1_000),
@@ -131,10 +141,28 @@ TARGETS = (
         at_most=13.3,
     ),
     Target(
-        "`kpx run`, 1,000 Services replaced at once among 10,000 x 10, against the kernel alone",
-        Figure("agent", "rolling", 10_000, of="least"),
+        "`kpx run`, a burst over 5,000 Services of 10,000 x 10, against the kernel alone",
+        Figure("agent", "burst", 10_000, of="least"),
         _cold("kernel"),
         at_most=5.3,
+    ),
+    Target(
+        "`kpx run`, 1,000 events a second, 10,000 x 10, behind by p99, against the kernel alone",
+        Figure("agent", "steady", 10_000, of="p99"),
+        _cold("kernel"),
+        at_most=0.53,
+    ),
+    Target(
+        "`kpx run`, 1,000 events a second, 10,000 x 10, CPU time of one, against the core",
+        Figure("agent", "steady", 10_000, of="cpu"),
+        _endpoint(10_000),
+        at_most=17.8,
+    ),
+    Target(
+        "`kpx run`, peak memory, 10,000 x 10, against `nft -f` of kube-proxy's layout",
+        Figure("agent", "cold", 10_000, of="peak"),
+        Figure("nft-upstream", "cold", 10_000, of="peak"),
+        at_most=0.384,
     ),
     Target(
         "`kpx sync -f`, the whole process, 10,000 x 10, against the kernel alone",
@@ -145,6 +173,8 @@ TARGETS = (
 )
 
 
+IPVS_PLANS = ("quick-ipvs", "full-ipvs")
+"""The plans whose targets these are."""
 IPVS_TARGETS = (
     Target(
         "`ipvsadm -R`, 5,000 x 10, against plan and commit with `--backend ipvs`",
@@ -174,7 +204,10 @@ class Verdict:
         return self.ratio is not None and self.target.met(self.ratio)
 
 
-def verdicts(results: Results) -> list[Verdict]:
-    """Holds results against every target of what they are results of."""
-    targets = IPVS_TARGETS if results.plan == "ipvs" else TARGETS
-    return [Verdict(target, target.ratio(results)) for target in targets]
+def verdicts(runs: Iterable[Results]) -> list[Verdict]:
+    """Holds each run against every target of its plan."""
+    return [
+        Verdict(target, target.ratio(results))
+        for results in runs
+        for target in (IPVS_TARGETS if results.plan in IPVS_PLANS else TARGETS)
+    ]

@@ -1,16 +1,13 @@
 """What is compared does the same."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from bench.changes import Cluster
 from bench.layouts import iptables, kube_proxy
 from bench.peers import PEERS
 
 from nodes import Node
+
+from .reached import reached
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
 
@@ -19,21 +16,12 @@ CHANGES = ("one_endpoint", "one_service", "one_service", "rolling_update", "one_
 
 @pytest.mark.parametrize("name", PEERS)
 def test_every_peer_ends_with_the_same_services(name: str) -> None:
-    script = Path(__file__).with_name("reached.py")
-    completed = subprocess.run(
-        ["unshare", "--net", sys.executable, "-m", "tests.benchmarks.reached", name],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=script.parent.parent.parent,
-    )
-    assert completed.returncode == 0, completed.stderr
-    found = json.loads(completed.stdout)
+    found = reached(name)
 
     # A Service was added, removed and added again; `kpx sync` makes no change.
     assert len(found) == (11 if name == "sync" else 12)
-    for service, (expected, reached) in found.items():
-        assert reached == sorted(expected), f"Service {service}"
+    for service, (expected, connected) in found.items():
+        assert connected == expected, f"Service {service}"
 
 
 def test_the_kernel_takes_the_layout_of_kube_proxy(node: Node) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from bench import document, report, tables
+from bench.__main__ import app
 from bench.results import FORMAT, Measurement, Results, exponent
 from bench.targets import IPVS_TARGETS, TARGETS, Target, verdicts
+from typer.testing import CliRunner
 
 # Matplotlib looks at every font of the machine once.
 pytestmark = pytest.mark.timeout(300)
@@ -70,7 +72,21 @@ def test_a_peer_that_did_not_finish_counts_with_the_bound() -> None:
 
 
 def test_no_target_is_met_by_what_was_not_measured() -> None:
-    assert not any(verdict.met for verdict in verdicts(Results("made-up", 60, [])))
+    assert not any(verdict.met for verdict in verdicts([Results("made-up", 60, [])]))
+
+
+def test_runs_are_held_against_the_targets_of_their_plans(results: Results) -> None:
+    ipvs = [
+        Measurement("ipvs", "cold", 5_000, 10, seconds=[4.0]),
+        Measurement("ipvsadm", "cold", 5_000, 10, outcome="did not finish"),
+    ]
+    guest = Results("quick-ipvs", 30, ipvs)
+
+    found = verdicts([results, guest])
+
+    assert [one.target for one in found] == [*TARGETS, *IPVS_TARGETS]
+    assert {one.target.figure.peer: one.ratio for one in found}["ipvsadm"] == 7.5
+    assert "| 7.50 | at least 3 | met |" in tables.targets([results, guest])
 
 
 @pytest.mark.parametrize("target", TARGETS + IPVS_TARGETS, ids=lambda one: one.what)
@@ -96,6 +112,24 @@ def test_percentiles_are_of_what_was_measured() -> None:
     assert (one.p50, one.p99) == (100.5, 198.0)
 
 
+@pytest.mark.parametrize(("seconds", "code"), [(10.0, 0), (10.1, 1)])
+def test_the_command_fails_where_a_target_is_missed(
+    tmp_path: Path, seconds: float, code: int
+) -> None:
+    path = tmp_path / "results.json"
+    measured = [
+        Measurement("ipvs", "cold", 5_000, 10, seconds=[seconds]),
+        Measurement("ipvsadm", "cold", 5_000, 10, outcome="did not finish"),
+        *(Measurement("ipvs", "endpoint", n, 10, seconds=[1e-3]) for n in (100, 5_000)),
+    ]
+    Results("quick-ipvs", 30, measured).write(path)
+
+    shown = CliRunner().invoke(app, ["show", str(path)])
+
+    assert shown.exit_code == code
+    assert shown.stdout.count("**not met**") == code
+
+
 def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path) -> None:
     path = tmp_path / "some" / "results.json"
     results.write(path)
@@ -108,7 +142,7 @@ def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path)
 
 def test_runs_of_several_machines_are_told_apart(results: Results, tmp_path: Path) -> None:
     elsewhere = copy.deepcopy(results)
-    elsewhere.plan = "ipvs"
+    elsewhere.plan = "full-ipvs"
     elsewhere.machine["kernel"] = "6.1.0-18-amd64"
     elsewhere.measurements = [Measurement("ipvs", "cold", 5_000, 10, seconds=[0.125])]
 
@@ -119,12 +153,14 @@ def test_runs_of_several_machines_are_told_apart(results: Results, tmp_path: Pat
     assert "Linux 6.1.0," in guest
     assert "| ipvs | 125 ms |" in guest
     assert "ipvs" not in host
+    # Of a case that was not measured there is no empty table.
+    assert "### Restart" not in guest
 
 
 def test_documents_take_in_what_is_between_their_marks(results: Results) -> None:
     text = "before\n<!-- bench:summary -->\nstale\n<!-- /bench -->\nafter\n"
 
-    taken = document.sections(results, None, [["`kpx version`", "22 ms", "100 ms"]])
+    taken = document.sections(results, results, [["`kpx version`", "22 ms", "100 ms"]])
     once = document.written(text, taken)
 
     assert once.startswith("before\n<!-- bench:summary -->\n| 10,000 Services x 10")
@@ -134,11 +170,20 @@ def test_documents_take_in_what_is_between_their_marks(results: Results) -> None
     assert "| `kpx version` | 22 ms | 100 ms |" in taken["features"]
 
 
+def test_a_section_that_was_not_measured_stays(results: Results) -> None:
+    text = "<!-- bench:features -->\nas before\n<!-- /bench -->\n"
+
+    assert document.written(text, document.sections(results, results, None)) == text
+
+
 @pytest.mark.parametrize("name", document.DOCUMENTS)
 def test_the_documents_have_marks(results: Results, name: str) -> None:
-    taken = {name: f"new {name}" for name in document.sections(results, None, [])}
+    taken = {name: f"new {name}" for name in document.sections(results, results, [])}
 
     text = document.written((document.ROOT / name).read_text(), taken)
 
-    wanted = ["summary"] if name == "README.md" else ["results", "ipvs", "features"]
-    assert [part for part in taken if f"new {part}\n" in text] == wanted
+    wanted = {
+        "README.md": ["summary", "summary-ipvs"],
+        "bench/README.md": ["results", "results-ipvs", "features"],
+    }
+    assert [part for part in taken if f"new {part}\n" in text] == wanted[name]

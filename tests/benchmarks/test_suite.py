@@ -17,7 +17,7 @@ from bench.recording import fed
 from bench.results import DONE, FAILED, UNFINISHED, UNTRIED
 from bench.session import Spec, thinned
 from bench.suite import Suite
-from bench.targets import IPVS_TARGETS, TARGETS, Target
+from bench.targets import IPVS_PLANS, IPVS_TARGETS, TARGETS, Target
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(180)]
 
@@ -58,6 +58,32 @@ def test_a_run_measures_every_case() -> None:
         assert one.messages
     assert results.machine["cpus"] > 0
     assert results.versions["nft"].startswith("nftables v")
+
+
+def test_an_agent_follows_a_steady_load_and_a_burst() -> None:
+    spec = Spec("agent", 30, 2, counts={"burst": 1, "steady": 200})
+
+    results = Suite(Plan("made-up", 60, [spec]), lambda _told: None).run()
+
+    assert {one.case: one.reason for one in results.measurements} == dict.fromkeys(
+        ("cold", "burst", "steady"), ""
+    )
+    steady = results.get("agent", "steady", 30, 2)
+    assert steady is not None
+    assert len(steady.seconds) == 200
+    assert min(steady.seconds) > 0
+    assert steady.cpu_seconds
+    assert steady.peak_bytes
+
+
+def test_nothing_is_kept_of_warming_up() -> None:
+    told: list[str] = []
+    specs = [Spec("core", services, 1) for services in (10, 20)]
+
+    results = Suite(Plan("made-up", 60, specs[1:], warm_up=specs[:1]), told.append).run()
+
+    assert told[0] == "core: warming up"
+    assert [one.services for one in results.measurements] == [20]
 
 
 def test_what_takes_too_long_did_not_finish_and_larger_sizes_are_not_tried() -> None:
@@ -198,7 +224,11 @@ def test_samples_are_thinned_by_rank() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "targets"), [("quick", TARGETS), ("full", TARGETS), ("ipvs", IPVS_TARGETS)]
+    ("name", "targets"),
+    [
+        *(("quick", TARGETS), ("full", TARGETS)),
+        *((name, IPVS_TARGETS) for name in IPVS_PLANS),
+    ],
 )
 def test_a_plan_measures_all_that_its_targets_need(name: str, targets: tuple[Target, ...]) -> None:
     plan = PLANS[name]()
@@ -217,6 +247,7 @@ def test_a_plan_measures_all_that_its_targets_need(name: str, targets: tuple[Tar
 @pytest.mark.parametrize("name", PLANS)
 def test_a_plan_asks_no_peer_for_what_it_cannot_do(name: str) -> None:
     peers = PEERS | IPVS_PEERS
-    for spec in (*PLANS[name]().specs, *PLANS[name]().traced):
+    plan = PLANS[name]()
+    for spec in (*plan.warm_up, *plan.specs, *plan.traced):
         assert {"cold", *spec.counts} <= peers[spec.peer].cases, json.dumps(spec.counts)
         assert spec.kind == "plain" or peers[spec.peer].reads_mixed
