@@ -1,5 +1,6 @@
 //! Turns a plan into the operations that carry it out.
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use kpx_nftables::expression::Counter;
@@ -127,24 +128,6 @@ fn definitions(changes: &[DefinitionChange]) -> Vec<(Verb, Object)> {
     steps
 }
 
-/// The elements to delete from and to add to the sets of one table.
-#[derive(Default)]
-struct TableChanges {
-    deleted: [Vec<Element>; SetId::ALL.len()],
-    added: [Vec<Element>; SetId::ALL.len()],
-}
-
-impl TableChanges {
-    fn push(&mut self, set: SetId, present: bool, element: Element) {
-        let lists = if present {
-            &mut self.added
-        } else {
-            &mut self.deleted
-        };
-        lists[set as usize].push(element);
-    }
-}
-
 /// The sets a frontend's elements are in.
 struct FrontendSets {
     dispatch: SetId,
@@ -193,24 +176,20 @@ const NODE_PORT_SETS: FrontendSets = FrontendSets {
     },
 };
 
+/// Elements by table, whether they are added, and set: in each table deletions come first.
 #[derive(Default)]
-struct ElementChanges {
-    ipv4: TableChanges,
-    ipv6: TableChanges,
-}
+struct ElementChanges(BTreeMap<(Family, bool, SetId), Vec<Element>>);
 
 impl ElementChanges {
-    fn of(&mut self, family: Family) -> &mut TableChanges {
-        match family {
-            Family::Ipv4 => &mut self.ipv4,
-            Family::Ipv6 => &mut self.ipv6,
-        }
+    fn push(&mut self, family: Family, set: SetId, present: bool, element: Element) {
+        let elements = self.0.entry((family, present, set)).or_default();
+        elements.push(element);
     }
 
     fn push_member(&mut self, change: &MemberChange) {
         let element = Element::new(encode_member(&change.member), Data::None);
-        let table = self.of(change.member.family());
-        table.push(change.member.set(), change.present, element);
+        let MemberChange { member, present } = change;
+        self.push(member.family(), member.set(), *present, element);
     }
 
     fn push_frontend(&mut self, change: &FrontendChange) {
@@ -221,7 +200,8 @@ impl ElementChanges {
             &ADDRESS_SETS
         };
         let table = &mut FrontendTable {
-            changes: self.of(key.family()),
+            changes: self,
+            family: key.family(),
             counts: after.counting.on,
             // An element begins or ends to count only by being made anew.
             recounts: before.counting != after.counting,
@@ -256,9 +236,7 @@ impl ElementChanges {
         );
         if before.firewalled != after.firewalled {
             let element = Element::new(encode_key(key), Data::None);
-            table
-                .changes
-                .push(SetId::FirewallIps, after.firewalled, element);
+            table.push(SetId::FirewallIps, after.firewalled, element);
         }
         let ranges = [
             (false, &before.source_ranges, &after.source_ranges),
@@ -271,34 +249,27 @@ impl ElementChanges {
                     key_end: Some(last),
                     ..Element::new(first, Data::None)
                 };
-                table.changes.push(SetId::SourceRanges, present, element);
+                table.push(SetId::SourceRanges, present, element);
             }
         }
     }
 
-    /// An operation for each set that changes, in each table deletions first.
+    /// An operation for each set and what is done to it.
     fn into_steps(self, sets: &SetTable) -> impl Iterator<Item = (Verb, Object)> {
-        let Self { ipv4, ipv6 } = self;
-        let lists = [
-            (Family::Ipv4, Verb::Delete, ipv4.deleted),
-            (Family::Ipv4, Verb::Add, ipv4.added),
-            (Family::Ipv6, Verb::Delete, ipv6.deleted),
-            (Family::Ipv6, Verb::Add, ipv6.added),
-        ];
-        lists.into_iter().flat_map(move |(family, verb, lists)| {
-            let of_sets = SetId::ALL.into_iter().zip(lists);
-            let filled = of_sets.filter(|(_, elements)| !elements.is_empty());
-            filled.map(move |(set, elements)| {
+        self.0
+            .into_iter()
+            .map(|((family, is_added, set), elements)| {
+                let verb = if is_added { Verb::Add } else { Verb::Delete };
                 let set = sets.get(family, set).clone();
                 (verb, Object::Elements(Elements { set, elements }))
             })
-        })
     }
 }
 
 /// The changes to a table that come from one frontend.
 struct FrontendTable<'a> {
-    changes: &'a mut TableChanges,
+    changes: &'a mut ElementChanges,
+    family: Family,
     /// Whether elements that come count.
     counts: bool,
     /// Whether elements that may count are made anew even if they stay as they are.
@@ -306,15 +277,19 @@ struct FrontendTable<'a> {
 }
 
 impl FrontendTable<'_> {
+    fn push(&mut self, set: SetId, present: bool, element: Element) {
+        self.changes.push(self.family, set, present, element);
+    }
+
     fn delete(&mut self, set: SetId, element: Element) {
-        self.changes.push(set, false, element);
+        self.push(set, false, element);
     }
 
     fn add(&mut self, set: SetId, mut element: Element) {
         if self.counts && set.is_counted() {
             element.counter = Some(Counter::default());
         }
-        self.changes.push(set, true, element);
+        self.push(set, true, element);
     }
 
     fn remakes(&self, set: SetId) -> bool {
