@@ -77,8 +77,9 @@ test-ipvs: install $(VENV)/.test-system  ## Run the tests of IPVS on Debian's ke
 	$(BIN)/python tests/vm/run.py --suite ipvs
 
 .PHONY: test-long
-test-long: install $(VENV)/.test-system  ## Kill the agent a hundred times under load, and soak it for ten minutes
+test-long: install $(VENV)/.test-system  ## Kill the agent a hundred times under load, soak it for ten minutes, and kill it two hundred times over IPVS
 	$(AS_ROOT) env KPX_KILLS=100 KPX_SOAK=600 $(BIN)/python -m pytest -q -s tests/netns/test_kills.py tests/netns/test_soak.py
+	KPX_KILLS=200 $(BIN)/python tests/vm/run.py --suite ipvs -s tests/netns/ipvs/test_kills.py
 
 .PHONY: test-vm
 test-vm: install $(VENV)/.test-system  ## Run all kernel tests on Debian's kernels 6.1 and 6.12, booted under QEMU

@@ -6,13 +6,30 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fakes.apiserver import write_kubeconfig
 
 PATIENCE = float(os.environ.get("KPX_TEST_PATIENCE", "1"))
 WAIT_SECONDS = 30 * PATIENCE
 FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode())"
+
+
+class Process(Protocol):
+    """What runs the agent: a `Popen`, or what behaves like one."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """How it ended; `None` while it runs."""
+
+    def kill(self) -> None:
+        """Ends it as `kill -9` does."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits until it has ended, and returns how."""
 
 
 class AgentProcess:
@@ -34,11 +51,10 @@ class AgentProcess:
         self._log = directory / "agent.log"
         self._log.touch()
         kubeconfig = write_kubeconfig(url, directory)
-        self._command = [
-            *(*enter, sys.executable, "-m", "kpx", "run"),
-            *(f"--kubeconfig={kubeconfig}", f"--node-name={node_name}", *options),
+        self._arguments = [
+            *("run", f"--kubeconfig={kubeconfig}", f"--node-name={node_name}", *options)
         ]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def __enter__(self) -> "AgentProcess":
         return self
@@ -48,8 +64,12 @@ class AgentProcess:
 
     def start(self) -> None:
         assert self.process is None
+        self.process = self._spawn()
+
+    def _spawn(self) -> Process:
+        command = [*self._enter, sys.executable, "-m", "kpx", *self._arguments]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stderr=log)
+            return subprocess.Popen(command, stderr=log)
 
     def kill(self) -> None:
         """Ends it as `kill -9` does, if it runs."""
@@ -71,7 +91,7 @@ class AgentProcess:
             tail = self.log()[-4000:]
             assert ended is None, f"the agent has ended with {ended}: {tail}"
             assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s: {what}: {tail}"
-            time.sleep(0.05)
+            time.sleep(0.05 * PATIENCE)
 
     def metric(self, name: str) -> float:
         """What it shows as a metric; -1 if nothing."""

@@ -66,10 +66,13 @@ class Churn:
         """What is desired now, by the path of each collection."""
         return by_path(self.items())
 
+    def there(self) -> dict[str, Service]:
+        """The Services that are there now."""
+        return {**self.services, **({"brief": self.brief} if self.is_brief_there else {})}
+
     def items(self) -> list[dict[str, Any]]:
         """What is desired now."""
-        there = {**self.services, **({"brief": self.brief} if self.is_brief_there else {})}
-        items: list[dict[str, Any]] = json.loads(manifest(self.cluster, there))["items"]
+        items: list[dict[str, Any]] = json.loads(manifest(self.cluster, self.there()))["items"]
         return items
 
     def step(self, server: ApiServerProcess) -> None:
@@ -122,11 +125,10 @@ class Churn:
 
     def is_programmed(self) -> bool:
         """Whether `nft` lists, for every address of the Services, the endpoints desired."""
-        there = [*self.services.values(), *([self.brief] if self.is_brief_there else [])]
         run = partial(self.cluster.node.run, check=False)
         for version, family in zip(VERSIONS, ("ip", "ip6"), strict=True):
             wanted: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
-            for service in there:
+            for service in self.there().values():
                 pods = {self.cluster.pods[name].addresses[version] for name in service.pods}
                 kinds: tuple[Kind, ...] = ("cluster", "external", "load-balancer")
                 for kind in kinds:

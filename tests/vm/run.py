@@ -75,6 +75,8 @@ SECONDS_PER_KERNEL = 2400
 """A kernel that takes longer hangs."""
 BENCH_SCALE = "0.05"
 """The scale of benchmarks, unless the environment says it."""
+PASSED_ON = ("KPX_KILLS",)
+"""What tests are told in a guest too, if the environment says it."""
 PATIENCE = 6
 """How many times longer than usual tests wait: an emulated processor is so much slower."""
 
@@ -188,6 +190,7 @@ def commands(suites: Sequence[Suite], of_pytest: Sequence[str]) -> list[str]:
             "KPX_TEST_BACKEND": suite.backend,
             "KPX_TEST_PATIENCE": str(PATIENCE),
             "KPX_BENCH_SCALE": os.environ.get("KPX_BENCH_SCALE", BENCH_SCALE),
+            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         }
         assignments = " ".join(f"{name}={value}" for name, value in environment.items())
         lines.append(f"{assignments} {run}")
