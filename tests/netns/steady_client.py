@@ -9,15 +9,19 @@ Run as `steady_client.py`; obeys commands, one JSON object a line, and answers e
 - `{"keep": [N, ...]}`: closes the others; those of these numbers are held in this order
 - `{"ask": [[ADDRESS, PORT, CLIENT_PORT], ...]}`: sends a datagram to each, always from the same
   port, and says who answered, `none` where nobody did
+- `{"again": [ADDRESS, PORT, CLIENT_PORT], "end": "reset"}`: connects from this port and ends the
+  connection by a reset, or by `close`; says who answered, and how often a packet was sent again
 - `{"watch": [[ADDRESS, PORT], ...]}`: from now on connects to these in turn, all the time
 - `{"watched": null}`: how many of those connections there were, and what failed of them
 """
 
+import errno
 import json
 import socket
 import struct
 import sys
 import threading
+import time
 from typing import Any
 
 SECONDS = 5.0
@@ -26,6 +30,8 @@ ABSENT_SECONDS = 0.3
 """After how long a datagram is given up."""
 PAUSE_SECONDS = 0.005
 RESET = struct.pack("ii", 1, 0)
+RESENT_OFFSET = 100
+"""Of `tcpi_total_retrans` in `tcp_info` (<linux/tcp.h>)."""
 
 Target = tuple[str, int]
 
@@ -73,6 +79,8 @@ class Client:
                 return None
             case {"ask": targets}:
                 return [self.ask((address, port), own) for address, port, own in targets]
+            case {"again": [address, port, own], "end": end}:
+                return again((address, port), own, end)
             case {"watch": targets}:
                 threading.Thread(target=self.watch, args=(targets,), daemon=True).start()
                 return None
@@ -119,6 +127,35 @@ class Client:
                     name_of(connection)
             except OSError as error:
                 self.failures.append(f"{address} {port}: {error}")
+
+
+def again(target: Target, own_port: int, end: str) -> tuple[str, int]:
+    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+    deadline = time.monotonic() + SECONDS
+    while True:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.settimeout(SECONDS)
+        connection.bind(("", own_port))
+        try:
+            connection.connect(target)
+            break
+        except OSError as error:
+            connection.close()
+            # A port whose connection was closed is free after a second, where that is allowed.
+            if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > deadline:
+                return str(error), 0
+            time.sleep(0.1)
+    with connection:
+        name = name_of(connection)
+        if end == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        else:
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(256):
+                pass
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RESENT_OFFSET + 4)
+    return name, int.from_bytes(info[RESENT_OFFSET:], sys.byteorder)
 
 
 def alive(connection: socket.socket) -> bool:

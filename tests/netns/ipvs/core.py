@@ -1,15 +1,19 @@
 """The core of kpx in a process of its own, which is told events and when to program them.
 
 Run as `core.py NODE_NAME`. Each line of the standard input is a JSON list, and is answered with
-a line of JSON: `["event", TYPE, OBJECT]`; `["sync"]`, which programs what changed and gives the
-number of operations; `["settle"]`, which deletes what has drained, and does the same.
+a line of JSON:
+
+- `["event", TYPE, OBJECT]` tells it what happened to an object
+- `["sync"]` programs what changed, and gives the number of operations; `["repair"]` compares all
+  with the kernel, and does the same
+- `["settle", SECONDS]` deletes what has drained by this time of any clock, and does the same
+- `["audit"]` says whether somebody else has changed anything, as far as was looked
 """
 
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +31,19 @@ def obey(proxier: Proxier, command: str, arguments: list[Any]) -> Any:
             return None
         case "sync":
             return synced(proxier)
+        case "repair":
+            return synced(proxier, full=True)
         case "settle":
-            # All that is drained is idle, so the first look finds it so.
-            proxier.drain(time.monotonic())
+            proxier.drain(arguments[0])
             return synced(proxier)
+        case "audit":
+            return proxier.drifted()
     raise ValueError(f"`{command}` is no command")
 
 
-def synced(proxier: Proxier) -> int:
-    """Programs what changed."""
-    report = proxier.sync()
+def synced(proxier: Proxier, *, full: bool = False) -> int:
+    """Programs what changed, or the difference to all that is desired."""
+    report = proxier.sync(full=full)
     assert not report.failures, report.failures
     return report.operations
 
@@ -64,6 +71,13 @@ class Core:
         answer = self.process.stdout.readline()
         assert answer, f"the core ended on `{command}`"
         return json.loads(answer)
+
+    def put(self, items: Iterable[dict[str, Any]]) -> int:
+        """Programs objects that are new or changed, and gives the number of operations."""
+        for item in items:
+            self("event", "MODIFIED", item)
+        operations: int = self("sync")
+        return operations
 
 
 @contextmanager

@@ -100,6 +100,7 @@ def monitor(namespace: Any) -> Iterator[Monitor]:
     finally:
         process.kill()
         process.communicate()
+        namespace.run("ip", "link", "delete", DEVICE)
 
 
 if __name__ == "__main__":

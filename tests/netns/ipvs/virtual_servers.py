@@ -37,6 +37,18 @@ def listed(namespace: Namespace) -> VirtualServers:
     return servers
 
 
+def weights(
+    cluster: Cluster, service: Service, version: int, protocol: str = "tcp"
+) -> dict[str, int]:
+    """Returns the weights of the pods behind a Service's cluster IP, by their names."""
+    address = endpoint(*service.target("cluster", version, cluster))
+    names = {
+        endpoint(pod.addresses[version], TARGET_PORT): name for name, pod in cluster.pods.items()
+    }
+    destinations = listed(cluster.node)[f"{OPTION[protocol]} {address} {balancing(service)}"]
+    return {names[destination]: weight for destination, weight in destinations.items()}
+
+
 def serving(servers: VirtualServers) -> VirtualServers:
     """Returns what gets new connections.
 
