@@ -19,6 +19,8 @@ def bound_datagram_socket(address: str, port: int) -> socket.socket:
     """Returns a UDP socket on one address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     bound.bind((address, port))
     return bound
 

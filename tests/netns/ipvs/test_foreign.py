@@ -4,10 +4,11 @@ kubernetes#59507, #76267, #83232, #85799 and #134147.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ..cluster import Cluster, sync_options
+from ..cluster import NODE_NAME, Cluster, sync_options
 from ..manifest import SERVICES, manifest
 from .virtual_servers import endpoint, listed
 
@@ -55,3 +56,24 @@ def test_foreign_virtual_servers_stay_as_they_are(cleaned: Cluster) -> None:
     assert f"-u {ours} -s rr" in listed(node)
     cleaned.kpx("cleanup")
     assert listed(node) == {ELSEWHERE: BACKEND, AMONG_OURS: BACKEND}
+
+
+def test_what_exclude_cidrs_names_stays_as_it_is(cleaned: Cluster, tmp_path: Path) -> None:
+    # kube-proxy deletes whatever is in no CIDR of these; kpx touches nothing of others anyhow, and
+    # makes its own virtual servers wherever Services are.
+    node = cleaned.node
+    node.run("ipvsadm", "-A", *AMONG_OURS.split())
+    configuration = tmp_path / "config.yaml"
+    configuration.write_text(
+        "apiVersion: kubeproxy.config.k8s.io/v1alpha1\n"
+        "kind: KubeProxyConfiguration\n"
+        "mode: ipvs\n"
+        "ipvs: {excludeCIDRs: [10.96.0.0/16], scheduler: lc, strictARP: false}\n"
+    )
+    options = ("--node-name", NODE_NAME, "--config", str(configuration))
+    done = cleaned.kpx("sync", "-f", "-", *options, stdin=manifest(cleaned))
+    assert "ignored" not in done.stderr
+    found = listed(node)
+    assert found[AMONG_OURS] == {}
+    web = endpoint(*SERVICES["web"].target("cluster", 4, cleaned))
+    assert len(found[f"-t {web} -s lc"]) == len(SERVICES["web"].pods)
