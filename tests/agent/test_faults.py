@@ -94,7 +94,7 @@ def test_a_server_that_was_restored_from_a_backup(cluster: World) -> None:
 
 
 # A hundred commits a second. As fast as it can, which is thousands on an idle machine, it would
-# leave no time to list a table between two of them, and nobody could commit what rests on a list.
+# leave no time to list a table between two of them, as a start has to.
 MEDDLE = """
 import itertools, nftables, time
 nft = nftables.Nftables()

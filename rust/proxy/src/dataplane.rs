@@ -23,11 +23,11 @@ pub trait Dataplane {
     fn generation(&mut self) -> Result<u32, Self::ObserveError>;
 
     /// Applies operations as a whole or not at all, provided the generation is still the one
-    /// given and none of them is an error. Gives the generation they made.
+    /// given, if one is, and none of them is an error. Gives the generation they made.
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        generation: u32,
+        generation: Option<u32>,
     ) -> Result<u32, Self::CommitError>;
 
     /// Reads the virtual servers, and the addresses of the node's devices. Where IPVS is not `needed`,

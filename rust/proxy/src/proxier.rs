@@ -52,6 +52,8 @@ pub struct Proxier<D> {
     servers: Option<ProgrammedServers>,
     /// What the kernel holds; `None` until it is read, and when it is not certain any more.
     programmed: Option<Programmed>,
+    /// What the kernel held when that was certain last, until it is read again.
+    believed: Option<Programmed>,
     /// The Services, as `namespace/name`, whose frontends stay as they are: see [`State::held`].
     held: HashSet<SmolStr>,
     /// The Services that the kernel refused, and why. What was programmed for them stays, until they change
@@ -139,6 +141,7 @@ impl<D: Dataplane> Proxier<D> {
             node_port_addresses: [Vec::new(), Vec::new()],
             servers: None,
             programmed: None,
+            believed: None,
             held: HashSet::default(),
             failed: HashMap::default(),
             withheld: HashSet::default(),
@@ -239,7 +242,7 @@ impl<D: Dataplane> Proxier<D> {
     /// Reads the kernel, compares all of it with what is desired, and plans to delete what nobody
     /// wants.
     pub fn plan_all(&mut self) -> Result<Plan, D::ObserveError> {
-        self.programmed = None;
+        self.doubt();
         self.servers = None;
         self.plan()
     }
@@ -250,6 +253,7 @@ impl<D: Dataplane> Proxier<D> {
         if self.programmed.is_none() {
             let ruleset = self.dataplane.observe()?;
             self.programmed = Some(Programmed::adopt(ruleset, &self.sets));
+            self.believed = None;
             self.compare_all();
         }
         if self.servers.is_none() {
@@ -320,18 +324,28 @@ impl<D: Dataplane> Proxier<D> {
 
     /// Carries out a plan in one transaction; what is to be pruned follows in a second one.
     pub fn apply(&mut self, plan: &Plan) -> Result<SyncReport, ApplyError<D::CommitError>> {
+        self.apply_to(plan, Some(plan.generation))
+    }
+
+    /// Carries out a plan on a generation of the kernel; on any, if none is given.
+    fn apply_to(
+        &mut self,
+        plan: &Plan,
+        mut generation: Option<u32>,
+    ) -> Result<SyncReport, ApplyError<D::CommitError>> {
         let mut report = SyncReport {
             services: plan.services,
             endpoints: plan.endpoints,
             summary: plan.summary(),
             ..SyncReport::default()
         };
-        let mut generation = plan.generation;
         self.begin_servers(plan)?;
         let operations = plan.operations(&self.sets);
         let committed = commit(&mut self.dataplane, operations, &mut generation);
         let written = committed.map_err(|source| {
-            self.doubt(&source);
+            if source.is_uncertain() {
+                self.doubt();
+            }
             if !plan.virtual_servers.is_empty() {
                 self.servers = None;
             }
@@ -343,7 +357,7 @@ impl<D: Dataplane> Proxier<D> {
         report.operations = written + plan.virtual_servers.operations();
         if let Some(programmed) = &mut self.programmed {
             plan.confirm(programmed);
-            if written > 0 {
+            if let Some(generation) = generation.filter(|_| written > 0) {
                 programmed.generation = generation;
             }
         }
@@ -364,13 +378,15 @@ impl<D: Dataplane> Proxier<D> {
                 report.operations += written;
                 if let Some(programmed) = &mut self.programmed {
                     plan.confirm_prune(programmed);
-                    if written > 0 {
+                    if let Some(generation) = generation.filter(|_| written > 0) {
                         programmed.generation = generation;
                     }
                 }
             }
             Err(source) => {
-                self.doubt(&source);
+                if source.is_uncertain() {
+                    self.doubt();
+                }
                 self.compare_all();
                 if !source.is_busy() {
                     let service = None;
@@ -384,11 +400,9 @@ impl<D: Dataplane> Proxier<D> {
         Ok(report)
     }
 
-    /// Lets the next plan read the kernel, if after this failure nobody knows what it holds.
-    fn doubt(&mut self, failure: &D::CommitError) {
-        if failure.is_uncertain() {
-            self.programmed = None;
-        }
+    /// Lets the next plan read the kernel: nobody knows for certain what it holds.
+    fn doubt(&mut self) {
+        self.believed = self.programmed.take().or(self.believed.take());
     }
 
     /// Lets the next plan compare everything. A plan made before does not make up for it.
@@ -501,12 +515,12 @@ fn skeleton(
     }
 }
 
-/// Commits operations on a generation, if there are any, and notes the one they made. Gives how
-/// many kernel objects they wrote or deleted.
+/// Commits operations, if there are any, on a generation, if one is given, and notes the one they
+/// made. Gives how many kernel objects they wrote or deleted.
 fn commit<D: Dataplane>(
     dataplane: &mut D,
     operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-    generation: &mut u32,
+    generation: &mut Option<u32>,
 ) -> Result<usize, D::CommitError> {
     let mut operations = operations.peekable();
     if operations.peek().is_none() {
@@ -519,7 +533,8 @@ fn commit<D: Dataplane>(
             _ => 1,
         };
     });
-    *generation = dataplane.commit(counted, *generation)?;
+    let made = dataplane.commit(counted, *generation)?;
+    *generation = generation.map(|_| made);
     Ok(objects)
 }
 

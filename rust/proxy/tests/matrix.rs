@@ -184,7 +184,7 @@ impl Dataplane for Fake {
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        _generation: u32,
+        _generation: Option<u32>,
     ) -> Result<u32, Never> {
         let transaction = operations.collect::<Result<_, _>>().unwrap();
         self.0.apply(&transaction).unwrap();

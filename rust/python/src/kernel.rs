@@ -202,10 +202,10 @@ impl Dataplane for Kernel {
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        generation: u32,
+        generation: Option<u32>,
     ) -> Result<u32, WriteError> {
         let client = self.client().map_err(CommitError::Io)?;
-        let batch = Batch::encode(operations, Some(generation)).map_err(CommitError::Invalid)?;
+        let batch = Batch::encode(operations, generation).map_err(CommitError::Invalid)?;
         Ok(client.submit(&batch)?)
     }
 

@@ -79,6 +79,9 @@ where
     /// With the backend IPVS also whether the node's addresses changed, and, every so many times it is
     /// asked, virtual servers: IPVS has no generation, so that all of it has to be read.
     pub fn drifted(&mut self) -> Result<bool, D::ObserveError> {
+        if self.believed.is_some() {
+            return Ok(true);
+        }
         let generation = self.dataplane.generation()?;
         let known = self.programmed.as_ref();
         if known.is_some_and(|programmed| programmed.generation != generation) {
@@ -91,7 +94,8 @@ where
     ///
     /// A Service that the kernel refuses is left as it was and named in
     /// [`SyncReport::failures`]; everything else is programmed. What is too large for one
-    /// transaction is programmed in several. Fails only if nothing can be done.
+    /// transaction is programmed in several. If the kernel cannot be read, what changed is
+    /// programmed all the same, and [`Self::drifted`] stays true. Fails only if nothing can be done.
     pub fn sync(&mut self, full: bool) -> SyncResult<SyncReport, D> {
         let mut total = SyncReport::default();
         let was_known = self.programmed.is_some();
@@ -100,20 +104,24 @@ where
         let mut named = 0;
         let report = loop {
             if reads {
-                self.programmed = None;
+                self.doubt();
                 self.servers = None;
             }
             let is_repair = was_known && (self.programmed.is_none() || self.servers.is_none());
-            let plan = self.plan().map_err(SyncError::Observe)?;
+            let plan = match self.plan() {
+                Ok(plan) => plan,
+                Err(error) => break self.sync_on_belief(SyncError::Observe(error))?,
+            };
             if is_repair {
                 total.repairs += self.repairs(&plan);
             }
             reads = false;
             match self.apply(&plan) {
                 Ok(report) => break report,
-                Err(ApplyError::Commit { source, .. })
-                    if source.is_uncertain() && attempts < ATTEMPTS =>
-                {
+                Err(error) if is_uncertain(&error) => {
+                    if attempts == ATTEMPTS {
+                        break self.sync_on_belief(SyncError::Apply(error))?;
+                    }
                     attempts += 1;
                 }
                 Err(ApplyError::Commit { service, source })
@@ -156,6 +164,23 @@ where
             }
         }
         Ok(total)
+    }
+
+    /// Programs what changed where somebody else writes so fast that the kernel cannot be read, or has
+    /// moved on whenever it was. What it held last is taken to be there still. If it is not, the
+    /// kernel refuses all of it, for which no Service is to blame.
+    fn sync_on_belief(
+        &mut self,
+        error: SyncError<D::ObserveError, D::CommitError>,
+    ) -> SyncResult<SyncReport, D> {
+        let Some(believed) = self.believed.take() else {
+            return Err(error);
+        };
+        self.programmed = Some(believed);
+        let plan = self.plan().ok();
+        let report = plan.and_then(|plan| self.apply_to(&plan, None).ok());
+        self.doubt();
+        report.ok_or(error)
     }
 
     /// The Services that are not programmed as they should be, by name.
@@ -301,6 +326,10 @@ impl SyncReport {
         self.operations += other.operations;
         self.prune_pending = other.prune_pending;
     }
+}
+
+fn is_uncertain<E: CommitFailure>(error: &ApplyError<E>) -> bool {
+    matches!(error, ApplyError::Commit { source, .. } if source.is_uncertain())
 }
 
 fn is_denied(refusals: &[ServerRefusal]) -> bool {

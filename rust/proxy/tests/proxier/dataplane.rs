@@ -1,8 +1,7 @@
 //! Kernels for tests: the fake and the real one alike, with commits that fail when they are told to.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -10,7 +9,8 @@ use kpx_ipvs::{Command, ObservedDestination, Refusal, ServiceKey};
 use kpx_netlink::Socket;
 use kpx_nftables::fake::{FakeError, FakeRuleset, Rejection};
 use kpx_nftables::{
-    Client, CommitError, Object, Operation, Ruleset, Transaction, TransactionError, Verb,
+    Client, CommitError, Family, Object, Operation, Ruleset, Table, Transaction, TransactionError,
+    Verb,
 };
 use kpx_proxy::names::TABLE;
 use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServers};
@@ -103,6 +103,22 @@ impl Kernel for Client<Socket> {
     }
 }
 
+/// The ruleset changed during every attempt to read it.
+#[derive(Debug, Error)]
+#[error("unsteady")]
+pub(crate) struct Unsteady;
+
+/// Adds or deletes a table that is nobody's business.
+fn foreign(verb: Verb) -> Transaction {
+    let table = Table {
+        family: Family::Ipv4,
+        name: "foreign".into(),
+    };
+    let mut transaction = Transaction::new();
+    transaction.push(verb, Object::Table(table)).unwrap();
+    transaction
+}
+
 /// What goes wrong with a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -169,6 +185,20 @@ pub(crate) struct SharedKernel<K> {
     faults: Rc<RefCell<VecDeque<Option<Fault>>>>,
     poison: Rc<RefCell<Poison>>,
     node: Rc<RefCell<FakeNode>>,
+    /// How fast somebody else writes to tables of their own.
+    restless: Rc<Cell<Restless>>,
+}
+
+/// How fast somebody else writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Restless {
+    /// Not at all.
+    #[default]
+    No,
+    /// Before every commit.
+    Commits,
+    /// While the ruleset is read, too.
+    Lists,
 }
 
 /// Owners whose elements the kernel refuses.
@@ -207,6 +237,7 @@ impl<K: Kernel> SharedKernel<K> {
             faults: Rc::default(),
             poison: Rc::default(),
             node: Rc::default(),
+            restless: Rc::default(),
         }
     }
 
@@ -218,6 +249,11 @@ impl<K: Kernel> SharedKernel<K> {
         };
     }
 
+    /// Lets somebody else write from now on.
+    pub(crate) fn disturb(&self, restless: Restless) {
+        self.restless.set(restless);
+    }
+
     /// Another handle on the same kernel.
     pub(crate) fn share(&self) -> Self {
         Self {
@@ -225,6 +261,7 @@ impl<K: Kernel> SharedKernel<K> {
             faults: Rc::clone(&self.faults),
             poison: Rc::clone(&self.poison),
             node: Rc::clone(&self.node),
+            restless: Rc::clone(&self.restless),
         }
     }
 
@@ -256,22 +293,30 @@ impl<K: Kernel> SharedKernel<K> {
 }
 
 impl<K: Kernel> Dataplane for SharedKernel<K> {
-    type ObserveError = Infallible;
+    type ObserveError = Unsteady;
     type CommitError = Failure<K::Error>;
 
-    fn observe(&mut self) -> Result<Ruleset, Infallible> {
+    fn observe(&mut self) -> Result<Ruleset, Unsteady> {
+        if self.restless.get() == Restless::Lists {
+            return Err(Unsteady);
+        }
         Ok(self.read())
     }
 
-    fn generation(&mut self) -> Result<u32, Infallible> {
+    fn generation(&mut self) -> Result<u32, Unsteady> {
         Ok(self.read().generation)
     }
 
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        generation: u32,
+        generation: Option<u32>,
     ) -> Result<u32, Failure<K::Error>> {
+        if self.restless.get() != Restless::No {
+            let mut kernel = self.kernel.borrow_mut();
+            kernel.write(&foreign(Verb::Add), None).unwrap();
+            kernel.write(&foreign(Verb::Delete), None).unwrap();
+        }
         let transaction: Transaction = operations.collect::<Result<_, _>>().unwrap();
         let poison = self.poison.borrow();
         if let Some(position) = poison.position(&transaction) {
@@ -282,32 +327,27 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
         let fault = self.faults.borrow_mut().pop_front().flatten();
         if let Some(fault) = fault {
             if fault == Fault::Unanswered {
-                let written = self
-                    .kernel
-                    .borrow_mut()
-                    .write(&transaction, Some(generation));
+                let written = self.kernel.borrow_mut().write(&transaction, generation);
                 written.map_err(Failure::Kernel)?;
             }
             return Err(Failure::Injected(fault));
         }
-        let written = self
-            .kernel
-            .borrow_mut()
-            .write(&transaction, Some(generation));
+        let written = self.kernel.borrow_mut().write(&transaction, generation);
         written.map_err(Failure::Kernel)
     }
-    fn observe_servers(&mut self, _needed: bool) -> Result<ObservedServers, Infallible> {
+
+    fn observe_servers(&mut self, _needed: bool) -> Result<ObservedServers, Unsteady> {
         Ok(self.node().observe())
     }
 
-    fn observe_addresses(&mut self) -> Result<ObservedAddresses, Infallible> {
+    fn observe_addresses(&mut self) -> Result<ObservedAddresses, Unsteady> {
         Ok(self.node().observe_addresses())
     }
 
     fn observe_destinations(
         &mut self,
         server: &ServiceKey,
-    ) -> Result<Vec<ObservedDestination>, Infallible> {
+    ) -> Result<Vec<ObservedDestination>, Unsteady> {
         Ok(self.node().destinations(server))
     }
 

@@ -21,6 +21,7 @@ mod namespace;
 mod netlink;
 mod ownership;
 mod packets;
+mod restless;
 mod servers;
 mod slots;
 mod strides;

@@ -40,9 +40,9 @@ impl<T: Transport> Dataplane for Nftables<T> {
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        generation: u32,
+        generation: Option<u32>,
     ) -> Result<u32, CommitError> {
-        self.0.submit(&Batch::encode(operations, Some(generation))?)
+        self.0.submit(&Batch::encode(operations, generation)?)
     }
 }
 

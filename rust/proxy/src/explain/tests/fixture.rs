@@ -57,7 +57,7 @@ impl Dataplane for Kernel {
     fn commit(
         &mut self,
         operations: impl Iterator<Item = Result<Operation, TransactionError>>,
-        _: u32,
+        _: Option<u32>,
     ) -> Result<u32, FakeError> {
         let transaction = operations.collect::<Result<_, _>>().unwrap();
         self.ruleset.apply(&transaction)?;
