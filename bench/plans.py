@@ -87,7 +87,7 @@ def quick_ipvs() -> Plan:
         Spec("ipvs", 5_000, 10, counts={"endpoint": 300}),
         Spec("ipvsadm", 5_000, 10),
     ]
-    return Plan("quick-ipvs", 30, specs, warm_up=_ipvs_warm_up())
+    return Plan("quick-ipvs", 45, specs, warm_up=_ipvs_warm_up())
 
 
 def full_ipvs() -> Plan:

@@ -51,8 +51,8 @@ def heading(results: Results) -> str:
         f"{machine['cpus']} processors ({machine['cpu']}), {memory:.0f} GiB, "
         f"Linux {_number(machine['kernel'])}, load {machine['load']:.1f} at the start; {listed}. "
         f"Plan `{results.plan}` of `{_COMMANDS.get(results.plan, 'make bench')}`, "
-        f"{max(1, results.took_seconds / 60):.0f} minutes; a step that takes more than "
-        f"{results.bound:g} s did not finish."
+        f"{results.took_seconds:,.0f} s; a step that takes more than {results.bound:g} s did not "
+        "finish."
     )
 
 
