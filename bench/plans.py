@@ -93,7 +93,8 @@ def quick_ipvs() -> Plan:
 def full_ipvs() -> Plan:
     """Returns everything that a kernel with IPVS is needed for."""
     sizes = [100, 1_000, 5_000]
-    traced = [Spec("ipvs", services, 10, counts={"endpoint": 4}) for services in sizes]
+    # To trace a load of 5,000 takes minutes there.
+    traced = [Spec("ipvs", services, 10, counts={"endpoint": 4}) for services in sizes[:2]]
     return Plan(
         "full-ipvs", 300, _ipvs(sizes, endpoint=500, commands=50), traced, warm_up=_ipvs_warm_up()
     )
