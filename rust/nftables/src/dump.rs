@@ -342,7 +342,7 @@ impl<T: Transport> Client<T> {
                         }
                         Some(Entry::Element(element)) => {
                             let key = element.key.clone();
-                            is_single &= contents.elements.insert(key, element).is_none();
+                            is_single &= contents.elements.insert(key, Box::new(element)).is_none();
                         }
                         Some(Entry::IntervalEnd(end)) => ends.push(end),
                         None => {}
@@ -355,9 +355,11 @@ impl<T: Transport> Client<T> {
             return Ok(Listing::Interrupted);
         }
         join_intervals(&mut starts, &mut ends);
-        contents
-            .elements
-            .extend(starts.into_iter().map(|start| (start.key.clone(), start)));
+        contents.elements.extend(
+            starts
+                .into_iter()
+                .map(|start| (start.key.clone(), Box::new(start))),
+        );
         Ok(listing)
     }
 }

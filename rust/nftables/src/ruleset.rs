@@ -19,8 +19,9 @@ pub struct ChainContents {
 pub struct SetContents {
     /// The set's definition.
     pub set: Arc<Set>,
-    /// Its elements. An interval is found by its first key.
-    pub elements: HashMap<Bytes, Element>,
+    /// Its elements. An interval is found by its first key. Each is boxed: a map has
+    /// empty places, and while it grows it is there twice.
+    pub elements: HashMap<Bytes, Box<Element>>,
 }
 
 /// Everything a table owns.

@@ -51,7 +51,7 @@ fn add_element(contents: &mut SetContents, element: &Element) -> Result<bool, Re
     if set.size.is_some_and(|size| elements.len() >= size as usize) {
         return Err(Rejection::Full);
     }
-    elements.insert(element.key.clone(), element.clone());
+    elements.insert(element.key.clone(), Box::new(element.clone()));
     Ok(true)
 }
 

@@ -40,7 +40,8 @@ fn tables(transaction: &Transaction) -> BTreeMap<Table, TableContents> {
             Object::Elements(elements) => {
                 let set = table.sets.get_mut(&elements.set.name).unwrap();
                 for element in &elements.elements {
-                    set.elements.insert(element.key.clone(), element.clone());
+                    set.elements
+                        .insert(element.key.clone(), Box::new(element.clone()));
                 }
             }
             _ => {}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kpx_netlink::Socket;
 use kpx_nftables::{
-    Client, Elements, Family, Object, Set, SetContents, TableContents, Transaction, Verb,
+    Client, Element, Elements, Family, Object, Set, SetContents, TableContents, Transaction, Verb,
 };
 use nix::sched::{CloneFlags, setns};
 
@@ -30,7 +30,14 @@ fn commit(client: &mut Client<Socket>, operations: Vec<(Verb, Object)>) {
 
 /// All elements of a set, as an object.
 fn all(contents: &SetContents) -> Object {
-    elements(&contents.set, contents.elements.values().cloned().collect())
+    elements(
+        &contents.set,
+        contents
+            .elements
+            .values()
+            .map(|element| Element::clone(element))
+            .collect(),
+    )
 }
 
 #[test]
@@ -122,7 +129,7 @@ fn an_element_can_be_replaced_in_one_transaction() {
         ];
         commit(&mut client, replaced);
         assert_eq!(
-            contents(&mut client).sets["endpoints"].elements[&other.key],
+            *contents(&mut client).sets["endpoints"].elements[&other.key],
             other
         );
     });
@@ -148,11 +155,15 @@ fn elements_for_many_messages_all_arrive() {
         assert_eq!(listed.elements.len(), 20_000);
         for number in 0..20_000 {
             let expected = endpoint(FAMILY, number / 10, number % 10);
-            assert_eq!(listed.elements[&expected.key], expected);
+            assert_eq!(*listed.elements[&expected.key], expected);
         }
         let object = Object::Elements(Elements {
             set: map,
-            elements: listed.elements.into_values().collect(),
+            elements: listed
+                .elements
+                .into_values()
+                .map(|element| *element)
+                .collect(),
         });
         commit(&mut client, vec![(Verb::Delete, object)]);
         assert!(contents(&mut client).sets["endpoints"].elements.is_empty());

@@ -44,7 +44,7 @@ impl Programmed {
             let id = SetId::ALL.into_iter().find(|id| id.name() == name.as_str());
             // A set of another shape is no set of this layout: its table is made anew.
             if let Some(id) = id.filter(|id| sets.get(family, *id) == &set) {
-                adopter.adopt_set(id, &set, elements.into_values());
+                adopter.adopt_set(id, &set, elements.into_values().map(|element| *element));
             }
             table.sets.insert(name, set);
         }

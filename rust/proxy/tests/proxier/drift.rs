@@ -1,7 +1,7 @@
 //! Every kind of edit that somebody else may do is repaired at once.
 
 use kpx_nftables::fake::FakeRuleset;
-use kpx_nftables::{Elements, Object, Transaction, Verb};
+use kpx_nftables::{Element, Elements, Object, Transaction, Verb};
 use kpx_proxy::names;
 use proptest::strategy::{Just, Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -83,7 +83,7 @@ fn a_far_slot_of_an_unknown_frontend_is_all_that_goes() {
     let ruleset = harness.kernel.read();
     let endpoints = ruleset.tables.values().next().unwrap().sets["endpoints"].clone();
     let known = endpoints.elements.values().next().unwrap();
-    let mut element = known.clone();
+    let mut element = Element::clone(known);
     // The address is followed by the protocol, the port and the slot.
     element.key[..4].copy_from_slice(&[192, 0, 2, 77]);
     element.key[12..].copy_from_slice(&1_000_000_u32.to_ne_bytes());

@@ -132,7 +132,7 @@ impl Edit {
                 let sets = contents.sets.values();
                 let fit = sets.filter(|set| is_counted(&set.set) && !set.elements.is_empty());
                 let set = pick(self.object, fit)?;
-                let mut elements: Vec<_> = set.elements.values().collect();
+                let mut elements: Vec<_> = set.elements.values().map(Box::as_ref).collect();
                 elements.sort_unstable_by(|one, other| one.key.cmp(&other.key));
                 let element = pick(self.element, elements.into_iter())?;
                 steps.element(Verb::Delete, set, element.clone());
@@ -245,7 +245,7 @@ impl Edit {
         is_fit: impl Fn(&Element) -> bool,
     ) -> Option<(&'a SetContents, &'a Element)> {
         let sets = contents.sets.values();
-        let sets = sets.filter(|set| set.elements.values().any(&is_fit));
+        let sets = sets.filter(|set| set.elements.values().any(|element| is_fit(element)));
         let set = pick(self.object, sets)?;
         let mut elements: Vec<_> = set.elements.values().filter(|one| is_fit(one)).collect();
         elements.sort_unstable_by(|one, other| one.key.cmp(&other.key));

@@ -1,6 +1,6 @@
 //! Where the kernel differs, and that the rest is said without it.
 
-use kpx_nftables::{Elements, Object, Transaction, Verb};
+use kpx_nftables::{Element, Elements, Object, Transaction, Verb};
 use serde_json::json;
 
 use super::fixture::{Fixture, endpoint, service, slice};
@@ -41,7 +41,7 @@ fn delete(fixture: &mut Fixture, set: &str, is_meant: impl Fn(&[u8]) -> bool) {
     let elements = contents.elements.values();
     let elements: Vec<_> = elements
         .filter(|element| is_meant(&element.key))
-        .cloned()
+        .map(|element| Element::clone(element))
         .collect();
     assert!(!elements.is_empty());
     let mut transaction = Transaction::new();
