@@ -127,6 +127,7 @@ ipvs:
         masquerade_bit=3,
         min_sync_period=2.0,
         sync_period=10.0,
+        ipvs_exclude_cidrs=("10.0.0.0/8",),
         ipvs_scheduler="lc",
         ipvs_strict_arp=True,
         ipvs_timeouts=IpvsTimeouts(tcp=900, tcp_fin=0, udp=2),
@@ -155,6 +156,7 @@ def test_other_modes_are_refused_with_a_hint(tmp_path: Path, mode: str) -> None:
         (HEAD + "nodePortAddresses: 10.0.0.0/8", "nodePortAddresses: `10.0.0.0/8` is not of type"),
         (HEAD + "nodePortAddresses: [1]", "nodePortAddresses: an item is not of type str"),
         (HEAD + "nftables: {masqueradeBit: true}", "nftables.masqueradeBit: `True` is not of type"),
+        (HEAD + "ipvs: {excludeCIDRs: [10/8]}", "ipvs.excludeCIDRs: '10/8' does not appear"),
         (HEAD + "detectLocalMode: Guess", "detectLocalMode: `Guess` is none of `ClusterCIDR`"),
     ],
 )

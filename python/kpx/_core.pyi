@@ -27,9 +27,9 @@ __all__ = [
     "TrafficMeter",
     "__version__",
     "chain_names",
+    "claim_kube_proxy_ipvs",
     "cleanup",
     "probe_ipvs",
-    "remove_kube_proxy_ipvs",
     "remove_kube_proxy_rules",
     "set_ipvs_timeouts",
     "table_names",
@@ -696,9 +696,10 @@ def remove_kube_proxy_rules() -> list[str]:
     `kpx.errors.ObserveFailed` or `kpx.errors.TakeOverFailed`.
     """
 
-def remove_kube_proxy_ipvs() -> list[str]:
-    """Removes the IPVS services that kpx did not make, and kube-proxy's device.
+def claim_kube_proxy_ipvs(excluded: list[str]) -> list[str]:
+    """Makes the IPVS services that kube-proxy left ours, and deletes its device.
 
-    Does nothing where there is no such device. Returns what was done, a line each. Raises
-    `kpx.errors.TakeOverFailed`.
+    A `Proxier` that reads the kernel then keeps what is wanted of them, and deletes the rest. Those
+    in the CIDRs `excluded` are not kube-proxy's. Does nothing where there is no such device.
+    Returns what was done, a line each. Raises `kpx.errors.TakeOverFailed`.
     """

@@ -63,6 +63,8 @@ class Settings:
     ipvs_strict_arp: bool = False
     """Whether the node answers ARP only for addresses of the device that is asked."""
     ipvs_timeouts: IpvsTimeouts = IpvsTimeouts()
+    ipvs_exclude_cidrs: tuple[str, ...] = ()
+    """Where virtual servers are not kube-proxy's: they stay when what it left is taken over."""
 
     def __post_init__(self) -> None:
         """Refuses what makes no sense.

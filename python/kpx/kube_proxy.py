@@ -1,16 +1,18 @@
-"""The kube-proxy of this node: whether it runs, and how what it left behind is taken away.
+"""The kube-proxy of this node: whether it runs, and how what it left behind is taken over.
 
 Taken away is what is certainly its own: its nftables tables, its chains among those of iptables (as
-far as the kernel keeps them in nftables), and where its device `kube-ipvs0` is, the device and the
-IPVS services that kpx did not make.
+far as the kernel keeps them in nftables), and its device `kube-ipvs0`. Where that is, the IPVS
+services that kpx did not make become its own, but for those in `excludeCIDRs` of kube-proxy's
+configuration: what is wanted of them is kept with its connections. Its ipsets stay; nothing refers
+to them any more.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from kpx._core import remove_kube_proxy_ipvs, remove_kube_proxy_rules
+from kpx._core import claim_kube_proxy_ipvs, remove_kube_proxy_rules
 from kpx.errors import TakeOverFailed
 
 __all__ = ["legacy_tables", "processes", "refuse_beside", "take_over"]
@@ -64,17 +66,21 @@ def refuse_beside() -> None:
         )
 
 
-def take_over() -> list[str]:
-    """Removes what kube-proxy left behind, and says what that was, a line each.
+def take_over(excluded: Iterable[str]) -> list[str]:
+    """Removes what kube-proxy left behind, or makes it ours, and says what that was, a line each.
 
-    The node must be programmed already: until then, what is left is better than nothing.
+    The node must be programmed already: until then, what is left is better than nothing. If
+    anything was left, it has to be compared with the kernel once more.
+
+    Args:
+        excluded: The CIDRs in which IPVS services are not kube-proxy's.
 
     Raises:
         TakeOverFailed: A kube-proxy runs, or something cannot be removed. What was removed before
             that is gone; the rest is as it was.
     """
     refuse_beside()
-    lines = [*remove_kube_proxy_rules(), *remove_kube_proxy_ipvs()]
+    lines = [*remove_kube_proxy_rules(), *claim_kube_proxy_ipvs([*excluded])]
     if "nat" in legacy_tables():
         lines.append(
             "not removed: legacy iptables has a table `nat`, into which netlink does not reach;"

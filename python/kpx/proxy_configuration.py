@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ _HONOURED: Final = (
 )
 """The fields of `KubeProxyConfiguration` that mean something to kpx.
 
-What `ipvs.excludeCIDRs` asks for is so anyhow: virtual servers of others are never touched."""
+What `ipvs.excludeCIDRs` asks for is so anyhow, as virtual servers of others are never touched; it
+matters where those that kube-proxy left are taken over."""
 _OF_MODE: Final = {
     Backend.NFTABLES.value: ("nftables", "nftables"),
     Backend.IPVS.value: ("ipvs", "iptables"),
@@ -83,6 +85,7 @@ class ProxyConfiguration:
     ipvs_scheduler: str | None = None
     ipvs_strict_arp: bool | None = None
     ipvs_timeouts: IpvsTimeouts = field(default_factory=IpvsTimeouts)
+    ipvs_exclude_cidrs: tuple[str, ...] = ()
     honoured: tuple[str, ...] = field(default=(), compare=False)
     """The fields that the file sets and kpx honours."""
     ignored: tuple[str, ...] = field(default=(), compare=False)
@@ -134,6 +137,7 @@ class ProxyConfiguration:
                 configuration.whole_seconds("ipvs.tcpFinTimeout"),
                 configuration.whole_seconds("ipvs.udpTimeout"),
             ),
+            ipvs_exclude_cidrs=configuration.networks("ipvs.excludeCIDRs"),
             conntrack=_conntrack(configuration),
             honoured=tuple(sorted(name for name in given if name in used)),
             ignored=tuple(
@@ -198,6 +202,15 @@ class _Fields:
         if not all(isinstance(item, str) for item in found):
             raise self.invalid(name, "an item is not of type str")
         return tuple(found)
+
+    def networks(self, name: str) -> tuple[str, ...]:
+        found = self.texts(name)
+        for item in found:
+            try:
+                ip_network(item, strict=False)
+            except ValueError as failure:
+                raise self.invalid(name, str(failure)) from failure
+        return found
 
     def invalid(self, name: str, cause: str) -> ConfigurationInvalid:
         return ConfigurationInvalid(f"{self.path}: {name}: {cause}")

@@ -130,6 +130,12 @@ def test_a_change_is_programmed_without_reading_the_kernel() -> None:
     assert rig.step() == ["changes"]
 
 
+def test_a_comparison_that_is_asked_for_is_made_at_once() -> None:
+    rig = started()
+    rig.pipeline.compare()
+    assert rig.step() == ["full"]
+
+
 def test_what_is_no_change_is_not_planned() -> None:
     rig = started()
     rig.core.changes = False

@@ -77,7 +77,7 @@ class Pipeline:
         self._on_stale_flows = on_stale_flows
         self._clock = clock
         self._core: Core | None = None
-        self._is_new = False
+        self._must_compare = False
         self._stopped = False
         self._refused: frozenset[Omission] = frozenset()
         self._told: frozenset[Omission] = frozenset()
@@ -87,13 +87,19 @@ class Pipeline:
         """Gives what has been read as a whole; from now on it is what the kernel shall hold."""
         self._metrics.provide(core.tally)
         with self._wake:
-            self._core, self._is_new = core, True
+            self._core, self._must_compare = core, True
             self._note_change()
 
     def changed(self) -> None:
         """Something may have changed in the core."""
         with self._wake:
             self._note_change()
+
+    def compare(self) -> None:
+        """Compares all that is desired with the kernel, at once."""
+        with self._wake:
+            self._must_compare = True
+            self._wake.notify()
 
     def pace(self, min_period: float, sync_period: float) -> None:
         """Sets the least time between two commits and the longest between two attempts, in seconds.
@@ -129,8 +135,8 @@ class Pipeline:
             if core is None:
                 return
             _, work = self._cadence.deadline()
-            if self._is_new:
-                self._is_new, work = False, Work.ALL
+            if self._must_compare:
+                self._must_compare, work = False, Work.ALL
             if work is not Work.AUDIT:
                 self._cadence.started()
         try:
@@ -186,7 +192,7 @@ class Pipeline:
         if self._core is None:
             return None
         due, _ = self._cadence.deadline()
-        return 0 if self._is_new else max(0, due - self._clock())
+        return 0 if self._must_compare else max(0, due - self._clock())
 
     def _note_change(self) -> None:
         self._cadence.changed(self._clock())

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -152,7 +152,8 @@ def _run(
         follower = ConfigurationFile(file, read_file, reconfigure, (settings, agent))
         bodies.append(("configuration", lambda: follower.run(stop)))
     if agent.take_over:
-        bodies.append(("take-over", lambda: _take_over(programmed)))
+        excluded = settings.ipvs_exclude_cidrs
+        bodies.append(("take-over", lambda: _take_over(programmed, pipeline, excluded)))
     if recorder:
         bodies.append(("events", lambda: recorder.run(stop)))
     threads = [
@@ -178,11 +179,14 @@ def _run(
     _log.info("stopped" if agent.cleanup_on_exit else "stopped; what is programmed stays")
 
 
-def _take_over(programmed: threading.Event) -> None:
-    """Waits until what kube-proxy did is done by us, and removes what it left."""
+def _take_over(programmed: threading.Event, pipeline: Pipeline, excluded: Iterable[str]) -> None:
+    """Waits until what kube-proxy did is done by us, and takes over what it left."""
     programmed.wait()
     try:
-        for line in kube_proxy.take_over():
+        lines = kube_proxy.take_over(excluded)
+        if lines:
+            pipeline.compare()
+        for line in lines:
             _log.info("taken over: %s", line)
     except KpxError as failure:
         hint = f" ({failure.hint})" if failure.hint else ""

@@ -117,11 +117,11 @@ def sync(
         # What was asked for is done.
         report.notice(f"UDP clients may stay with endpoints that are gone: {failure}")
     if take_over:
-        lines = kube_proxy.take_over()
+        lines = kube_proxy.take_over(prepared.settings.ipvs_exclude_cidrs)
         for line in lines:
             report.notice(line)
         if lines:
-            # What was in our way, such as a virtual server of the same address, no longer is.
+            # What was in our way is ours now, such as a virtual server of the same address.
             prepared.proxier.sync(full=True)
     return _finish(prepared.proxier, prepared.loaded)
 

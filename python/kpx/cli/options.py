@@ -172,6 +172,7 @@ class NodeOptions:
             ipvs_scheduler=self.ipvs_scheduler or configuration.ipvs_scheduler,
             ipvs_strict_arp=strict_arp,
             ipvs_timeouts=configuration.ipvs_timeouts,
+            ipvs_exclude_cidrs=configuration.ipvs_exclude_cidrs,
             cluster_cidrs=_split(self.cluster_cidr) or configuration.cluster_cidrs,
             detect_local_mode=self.detect_local_mode or configuration.detect_local_mode,
             detect_local_interface=self._detect_local_interface(configuration),

@@ -1,4 +1,5 @@
-//! What kube-proxy left in nftables: its own tables, and its chains among those of iptables.
+//! What kube-proxy left in nftables: its own tables, and its chains among those of iptables; and
+//! what it left in IPVS.
 //!
 //! Removed are the chains that kube-proxy's modes `iptables` and `ipvs` make (`pkg/proxy/iptables`
 //! and `pkg/proxy/ipvs`, `CleanupLeftovers`) and the rules of built-in chains that lead to them. What
@@ -6,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+use kpx_ipvs::{Command, Service, ServiceKey};
 use kpx_netlink::Transport;
 use kpx_nftables::rule::Jumps;
 use kpx_nftables::{
@@ -159,6 +162,29 @@ impl Leftovers {
     }
 }
 
+/// The commands that make kube-proxy's virtual servers ours: those that are wanted then stay, with
+/// their connections, and the next plan deletes the others. `excluded` are the networks in which
+/// virtual servers are not kube-proxy's (`excludeCIDRs` of its configuration); it makes none for
+/// marked packets.
+pub fn claims<'a>(
+    services: impl IntoIterator<Item = &'a Service>,
+    excluded: &[IpNet],
+) -> Vec<Command> {
+    let is_left = |service: &&Service| match service.key {
+        ServiceKey::Address { address, .. } => {
+            !service.owned && !excluded.iter().any(|network| network.contains(&address))
+        }
+        ServiceKey::Mark { .. } => false,
+    };
+    let claim = |service: &Service| {
+        Command::ChangeService(Service {
+            owned: true,
+            ..service.clone()
+        })
+    };
+    services.into_iter().filter(is_left).map(claim).collect()
+}
+
 fn is_of_kube_proxy((table, chain): &(Table, Name)) -> bool {
     IPTABLES.contains(&table.name.as_str())
         && (CHAINS.contains(&chain.as_str())
@@ -171,6 +197,8 @@ fn is_built_in(chain: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kpx_ipvs::{Protocol, Scheduler};
+
     use super::*;
 
     fn nat() -> Table {
@@ -218,6 +246,31 @@ mod tests {
         assert_eq!(found.chains, chains(&["KUBE-SERVICES", "KUBE-SVC-A"]));
         assert_eq!(found.kept, chains(&["KUBE-FW-B", "KUBE-MARK-MASQ"]));
         assert_eq!(found.rules, [jump("PREROUTING", "KUBE-SERVICES")]);
+    }
+
+    #[test]
+    fn virtual_servers_of_others_are_not_claimed() {
+        let at = |address: [u8; 4]| ServiceKey::Address {
+            protocol: Protocol::Tcp,
+            address: address.into(),
+            port: 80,
+        };
+        let marked = ServiceKey::Mark {
+            family: kpx_ipvs::Family::Ipv4,
+            mark: 7,
+        };
+        let scheduler = Scheduler::WeightedRoundRobin;
+        let keys = [at([10, 96, 0, 1]), at([192, 0, 2, 1]), marked];
+        let mut found = keys.map(|key| Service {
+            owned: false,
+            ..Service::new(key, scheduler.clone())
+        });
+        let claimed = Service::new(keys[0], scheduler.clone());
+        let excluded = ["192.0.2.0/24".parse().unwrap()];
+        let expected = [Command::ChangeService(claimed)];
+        assert_eq!(claims(&found, &excluded), expected);
+        found[0].owned = true;
+        assert_eq!(claims(&found, &excluded), []);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 /// The device that has the addresses of virtual servers, with the backend IPVS.
 pub const DEVICE: &str = "kpx-ipvs0";
 
+/// The same of kube-proxy's mode `ipvs` (`pkg/proxy/ipvs/proxier.go`).
+pub const KUBE_PROXY_DEVICE: &str = "kube-ipvs0";
+
 /// The table, in the families `ip` and `ip6`.
 pub const TABLE: &str = "kpx";
 

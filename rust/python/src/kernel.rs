@@ -10,7 +10,7 @@ use kpx_link::{AddressChange, LinkAddress};
 use kpx_netlink::Socket;
 use kpx_netlink::socket::{NETLINK_GENERIC, NETLINK_NETFILTER, NETLINK_ROUTE};
 use kpx_nftables::{Batch, Client, CommitError, Operation, Ruleset, TransactionError};
-use kpx_proxy::names::{DEVICE, TABLE};
+use kpx_proxy::names::{DEVICE, KUBE_PROXY_DEVICE, TABLE};
 use kpx_proxy::virtual_servers::{ObservedAddresses, ObservedServer, ObservedServers};
 use kpx_proxy::{CommitFailure, Dataplane};
 
@@ -234,6 +234,8 @@ impl Dataplane for Kernel {
         let links = self.links()?;
         let device = links.link(DEVICE)?.filter(|link| link.is_dummy);
         let index = device.as_ref().map(|device| device.index);
+        // Those of Services, too: they are no more the node's than our own, and may go any time.
+        let other = links.link(KUBE_PROXY_DEVICE)?.map(|device| device.index);
         let mut observed = ObservedAddresses {
             device: device.as_ref().map(|_| Vec::new()),
             node: Vec::new(),
@@ -241,6 +243,7 @@ impl Dataplane for Kernel {
         for found in links.addresses()? {
             match &mut observed.device {
                 Some(own) if index == Some(found.index) => own.push(found.address),
+                _ if other == Some(found.index) => {}
                 _ => observed.node.push(found.address),
             }
         }

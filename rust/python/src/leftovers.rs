@@ -1,18 +1,16 @@
-//! Removes what kube-proxy left behind.
+//! Removes what kube-proxy left behind, or takes it over.
 
-use kpx_ipvs::service::Flags;
-use kpx_ipvs::{Command, ConnectError};
+use ipnet::IpNet;
+use kpx_ipvs::ConnectError;
 use kpx_netlink::Socket;
-use kpx_netlink::socket::{NETLINK_GENERIC, NETLINK_ROUTE};
+use kpx_netlink::socket::NETLINK_GENERIC;
 use kpx_nftables::ObserveError;
 use kpx_proxy::error_chain;
-use kpx_proxy::leftovers::Leftovers;
+use kpx_proxy::leftovers::{Leftovers, claims};
+use kpx_proxy::names::KUBE_PROXY_DEVICE;
 use pyo3::prelude::*;
 
 use crate::{errors, kernel};
-
-/// The dummy device of kube-proxy's mode `ipvs` (`pkg/proxy/ipvs/proxier.go`).
-const DEVICE: &str = "kube-ipvs0";
 
 /// Removes kube-proxy's tables, and its chains from the tables of iptables; gives what was done, a
 /// line each.
@@ -41,21 +39,23 @@ pub(crate) fn remove_kube_proxy_rules(py: Python<'_>) -> PyResult<Vec<String>> {
     })
 }
 
-/// Removes the IPVS services that kpx did not make, and kube-proxy's device, if that is there;
-/// gives what was done, a line each.
+/// Makes the IPVS services that kube-proxy left ours, and deletes its device, if that is there; gives
+/// what was done, a line each.
 #[pyfunction]
-pub(crate) fn remove_kube_proxy_ipvs(py: Python<'_>) -> PyResult<Vec<String>> {
+pub(crate) fn claim_kube_proxy_ipvs(
+    py: Python<'_>,
+    excluded: Vec<String>,
+) -> PyResult<Vec<String>> {
     py.detach(|| {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             errors::take_over_failed(error_chain(error), None)
         };
-        let socket = Socket::open(NETLINK_ROUTE).map_err(|error| failed(&error))?;
-        let mut devices = kpx_link::Client::new(socket);
-        if devices
-            .link(DEVICE)
-            .map_err(|error| failed(&error))?
-            .is_none()
-        {
+        let excluded: Result<Vec<IpNet>, _> =
+            excluded.into_iter().map(|range| range.parse()).collect();
+        let excluded = excluded.map_err(|error: ipnet::AddrParseError| failed(&error))?;
+        let mut devices = kernel::connect_links().map_err(|error| failed(&error))?;
+        let device = devices.link(KUBE_PROXY_DEVICE);
+        if device.map_err(|error| failed(&error))?.is_none() {
             return Ok(Vec::new());
         }
         let mut lines = Vec::new();
@@ -63,27 +63,22 @@ pub(crate) fn remove_kube_proxy_ipvs(py: Python<'_>) -> PyResult<Vec<String>> {
         match kpx_ipvs::Client::connect(socket) {
             Ok(mut client) => {
                 let services = client.services().map_err(|error| failed(&error))?;
-                let others = services.iter().map(|observed| &observed.service);
-                let others = others.filter(|service| !service.flags().contains(Flags::OWNED));
-                let commands: Vec<Command> = others
-                    .map(|service| Command::DeleteService(service.key))
-                    .collect();
+                let services = services.iter().map(|observed| &observed.service);
+                let commands = claims(services, &excluded);
                 let refusals = client.submit(&commands).map_err(|error| failed(&error))?;
                 if let Some(refusal) = refusals.first() {
                     return Err(failed(refusal));
                 }
                 if !commands.is_empty() {
-                    lines.push(format!("deleted {} IPVS services", commands.len()));
+                    lines.push(format!("took over {} IPVS services", commands.len()));
                 }
             }
             Err(ConnectError::Missing(_)) => {}
             Err(error) => return Err(failed(&error)),
         }
-        if devices
-            .delete_dummy(DEVICE)
-            .map_err(|error| failed(&error))?
-        {
-            lines.push(format!("deleted device `{DEVICE}`"));
+        let is_deleted = devices.delete_dummy(KUBE_PROXY_DEVICE);
+        if is_deleted.map_err(|error| failed(&error))? {
+            lines.push(format!("deleted device `{KUBE_PROXY_DEVICE}`"));
         }
         Ok(lines)
     })

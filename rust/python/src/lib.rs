@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use crate::ipvs::{probe_ipvs, set_ipvs_timeouts};
     #[pymodule_export]
-    use crate::leftovers::{remove_kube_proxy_ipvs, remove_kube_proxy_rules};
+    use crate::leftovers::{claim_kube_proxy_ipvs, remove_kube_proxy_rules};
     #[pymodule_export]
     use crate::list_pages::PyListPages;
     #[pymodule_export]
