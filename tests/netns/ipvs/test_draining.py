@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from agent_process import AgentProcess
 from fakes.apiserver import ENDPOINT_SLICES, api_server_process
 
 from ..churn import by_path
-from ..cluster import NODE_NAME, Cluster, sync_options
+from ..cluster import NODE_NAME, Cluster
 from ..manifest import KINDS, SERVICES, VERSIONS, Service, manifest
 from ..namespace import PATIENCE
 from ..steady import SteadyClient, steady_client
 from .core import Core, core
+from .forks import ForkedAgent, forks
 from .monitor import monitor
 from .virtual_servers import weights
 
@@ -167,13 +167,15 @@ def test_a_restart_keeps_weights_right(
 def test_the_agent_drains_by_itself(
     restored: Cluster, service: Service, client: SteadyClient, tmp_path: Path
 ) -> None:
-    enter = restored.node.command()
     target = service.target("cluster", 4, restored)
     # A client of datagrams that keeps its port stays with a pod until that is gone.
     ask = [(*target, 45000 + number) for number in range(8)]
     with (
-        api_server_process(enter, by_path(everything(restored, service))) as server,
-        AgentProcess(enter, server.url, tmp_path, *sync_options(), node_name=NODE_NAME) as agent,
+        api_server_process(
+            restored.node.command(), by_path(everything(restored, service))
+        ) as server,
+        forks(restored.node) as kpx,
+        ForkedAgent(kpx, restored.node, server.url, tmp_path) as agent,
     ):
 
         def holds(*pods: str, busy: int) -> bool:

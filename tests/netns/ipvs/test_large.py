@@ -12,7 +12,6 @@ import pytest
 from ..cluster import NODE_NAME, Cluster
 from ..manifest import Object
 from ..namespace import PATIENCE
-from .core import core
 
 SERVICES = 66
 ENDPOINTS = 1000
@@ -51,9 +50,8 @@ def objects(number: int) -> list[Object]:
 
 @pytest.mark.timeout(300 * PATIENCE)
 def test_there_is_no_bound_on_endpoints(fleet: Cluster) -> None:
-    with core(fleet.node, NODE_NAME) as told:
-        told.put(item for number in range(SERVICES) for item in objects(number))
-        assert told("sync") == 0
+    items = [item for number in range(SERVICES) for item in objects(number)]
+    fleet.sync(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     servers = fleet.node.run("ipvsadm", "-Sn").stdout
     assert servers.count(" -r ") == SERVICES * ENDPOINTS > 65_536
     listed = fleet.node.run("nft", "-j", "list", "set", "ip", "kpx", "hairpin-connections").stdout
