@@ -71,7 +71,7 @@ SUITES = {
 HOST_TAG, KEPT_TAG = "host", "kept"
 """What the guest knows this machine's file system by, for the mount that it may cache, and the
 directory that it writes to."""
-SECONDS_PER_KERNEL = 2400
+SECONDS_PER_KERNEL = 3600
 """A kernel that takes longer hangs."""
 BENCH_SCALE = "0.05"
 """The scale of benchmarks, unless the environment says it."""
