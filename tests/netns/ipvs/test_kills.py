@@ -70,6 +70,7 @@ def test_ipvs_is_as_desired_after_every_kill(fleet: Cluster, tmp_path: Path) -> 
             )
             plan = ("plan", "-f", str(tmp_path / "desired.json"), "-o", "json", *sync_options())
             assert left_to_change(kpx.run(tmp_path, *plan)) == []
+            print(f"{kills} kills in {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - began
     print(
         f"{kills} kills, {unfinished} times they left something to do,"
