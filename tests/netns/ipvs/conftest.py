@@ -52,6 +52,15 @@ def told(restored: Cluster) -> Iterator[Core]:
 
 
 @pytest.fixture
+def alone(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with nothing of kpx, programmed as before after the test."""
+    cluster.kpx("cleanup")
+    yield cluster
+    cluster.sync(manifest(cluster))
+    cluster.forget_datagrams()
+
+
+@pytest.fixture
 def service() -> Service:
     """A Service that no other test has, with endpoints on both nodes."""
     number = next(NUMBERS)

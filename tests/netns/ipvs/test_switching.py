@@ -1,12 +1,9 @@
 """One backend takes over from the other: nothing of it is left, and new connections go on."""
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from .. import nft
 from ..cluster import Cluster, sync_options
@@ -35,15 +32,6 @@ def held(node: Namespace) -> Held:
     links = json.loads(node.run("ip", "-j", "link").stdout)
     has_device = DEVICE in {link["ifname"] for link in links}
     return Held(nft.ruleset(node), listed(node), has_device, device_addresses(node))
-
-
-@pytest.fixture
-def alone(cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster with nothing of kpx, programmed as before after the test."""
-    cluster.kpx("cleanup")
-    yield cluster
-    cluster.sync(manifest(cluster))
-    cluster.forget_datagrams()
 
 
 def test_a_switch_leaves_nothing_behind_and_lets_new_connections_through(

@@ -191,6 +191,12 @@ impl Plan {
         summary
     }
 
+    /// Whether rules go that translate connections themselves, which is left to IPVS otherwise.
+    pub(crate) fn replaces_translation(&self) -> bool {
+        let mut frontends = self.frontends.iter();
+        frontends.any(|change| change.before.translates())
+    }
+
     /// Notes in `programmed` what the kernel holds after all but the pruning.
     pub(crate) fn confirm(&self, programmed: &mut Programmed) {
         confirm_definitions(&self.definitions, programmed);

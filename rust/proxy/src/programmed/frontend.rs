@@ -95,6 +95,11 @@ impl FrontendElements {
             && self.source_ranges.is_empty()
     }
 
+    /// Whether connections are sent to endpoints by the maps themselves, not by IPVS.
+    pub fn translates(&self) -> bool {
+        !self.endpoints.is_empty() || !self.local_endpoints.is_empty()
+    }
+
     /// The chains the elements point to.
     pub fn balancers(&self) -> impl Iterator<Item = Balancer> {
         self.dispatch.into_iter().chain(self.short_circuit)

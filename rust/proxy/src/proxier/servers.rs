@@ -66,7 +66,7 @@ pub(super) fn refusal_text(refusals: &[ServerRefusal]) -> String {
 type ApplyResult<D> = Result<(), ApplyError<<D as Dataplane>::CommitError>>;
 
 impl<D: Dataplane> Proxier<D> {
-    /// Lets virtual servers take more, before the rules lead to them.
+    /// Prepares virtual servers, before the rules lead to them.
     pub(super) fn begin_servers(&mut self, plan: &Plan) -> ApplyResult<D> {
         let changes = &plan.virtual_servers;
         if changes.is_empty() {
@@ -74,7 +74,8 @@ impl<D: Dataplane> Proxier<D> {
         }
         // Until all is done it is not certain what the kernel holds.
         let servers = self.servers.take();
-        self.submit(changes, &changes.additions())?;
+        let [commands, _] = changes.commands(plan.replaces_translation());
+        self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,
             source,
@@ -90,14 +91,15 @@ impl<D: Dataplane> Proxier<D> {
         Ok(())
     }
 
-    /// Lets virtual servers take less, when nothing leads to them any more.
+    /// Lets virtual servers send to the endpoints that are new, and no longer to those that go.
     pub(super) fn finish_servers(&mut self, plan: &Plan) -> ApplyResult<D> {
         let changes = &plan.virtual_servers;
         if changes.is_empty() {
             return Ok(());
         }
         let servers = self.servers.take();
-        self.submit(changes, &changes.deletions())?;
+        let [_, commands] = changes.commands(plan.replaces_translation());
+        self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,
             source,

@@ -38,18 +38,26 @@ impl ServerChange {
             .map_or(self.owner.as_str(), |(service, _)| service)
     }
 
+    /// The commands that make it and say how it balances. A new one refuses connections: it sends them
+    /// nowhere yet.
+    fn definition(&self, commands: &mut Vec<Command>) {
+        let before = self.before.as_ref();
+        match &self.after {
+            Some(after) if before.is_none() => {
+                commands.push(Command::AddService(after.service.clone()));
+            }
+            Some(after) if before.is_some_and(|before| before.service != after.service) => {
+                commands.push(Command::ChangeService(after.service.clone()));
+            }
+            _ => {}
+        }
+    }
+
     /// The commands that let it take more.
     fn additions(&self, commands: &mut Vec<Command>) {
         let Some(after) = &self.after else {
             return;
         };
-        match &self.before {
-            None => commands.push(Command::AddService(after.service.clone())),
-            Some(before) if before.service != after.service => {
-                commands.push(Command::ChangeService(after.service.clone()));
-            }
-            Some(_) => {}
-        }
         for (key, weight) in &after.destinations {
             let destination = Destination::new(*key, *weight);
             match self.weight_before(key) {
@@ -139,29 +147,34 @@ impl VirtualServerPlan {
             .chain(self.device.into_iter().map(action))
     }
 
-    /// The commands that let virtual servers take more: they come before what leads to them.
-    pub(crate) fn additions(&self) -> Commands {
-        self.commands(ServerChange::additions)
-    }
-
-    /// The commands that let virtual servers take less: they come when nothing leads to them any
-    /// more.
-    pub(crate) fn deletions(&self) -> Commands {
-        self.commands(ServerChange::deletions)
-    }
-
-    fn commands(&self, of: impl Fn(&ServerChange, &mut Vec<Command>)) -> Commands {
-        let mut all = Commands::default();
+    /// The commands that come before the transaction of nftables, and those that come after it.
+    ///
+    /// Rules masquerade what endpoints elsewhere are to answer through this node, so no virtual server
+    /// sends anything to an endpoint before the rules are there: a connection that began without them
+    /// would never be answered. Where the rules of the other backend translate until they are replaced
+    /// (`is_translated`), virtual servers have to be complete before.
+    pub(crate) fn commands(&self, is_translated: bool) -> [Commands; 2] {
+        let mut all = [Commands::default(), Commands::default()];
+        let [before, after] = &mut all;
         for (index, change) in self.servers.iter().enumerate() {
-            of(change, &mut all.commands);
-            all.changes.resize(all.commands.len(), index);
+            change.definition(&mut before.commands);
+            let additions = if is_translated {
+                &mut *before
+            } else {
+                &mut *after
+            };
+            change.additions(&mut additions.commands);
+            change.deletions(&mut after.commands);
+            before.changes.resize(before.commands.len(), index);
+            after.changes.resize(after.commands.len(), index);
         }
         all
     }
 
     /// How many kernel objects are written or deleted.
     pub(crate) fn operations(&self) -> usize {
-        let commands = self.additions().commands.len() + self.deletions().commands.len();
+        let commands = self.commands(false);
+        let commands: usize = commands.iter().map(|all| all.commands.len()).sum();
         commands + self.addresses.len() + usize::from(self.device.is_some())
     }
 

@@ -318,6 +318,7 @@ impl<K: Kernel> Dataplane for SharedKernel<K> {
             kernel.write(&foreign(Verb::Delete), None).unwrap();
         }
         let transaction: Transaction = operations.collect::<Result<_, _>>().unwrap();
+        self.node().note_commit();
         let poison = self.poison.borrow();
         if let Some(position) = poison.position(&transaction) {
             return Err(Failure::Poisoned(

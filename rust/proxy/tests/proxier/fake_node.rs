@@ -20,6 +20,8 @@ pub(crate) struct FakeNode {
     pub(crate) busy: BTreeSet<(ServiceKey, DestinationKey)>,
     /// What was submitted since this was last taken.
     pub(crate) commands: Vec<Command>,
+    /// To how many endpoints virtual servers sent connections at each commit of rules.
+    pub(crate) at_commits: Vec<usize>,
     /// How many lists were asked for since this was last set to 0.
     pub(crate) lists: usize,
     /// The schedulers the kernel has no module of.
@@ -34,6 +36,7 @@ impl Default for FakeNode {
             addresses: BTreeSet::new(),
             busy: BTreeSet::new(),
             commands: Vec::new(),
+            at_commits: Vec::new(),
             lists: 0,
             missing_schedulers: Vec::new(),
         }
@@ -44,6 +47,15 @@ impl FakeNode {
     /// What IPVS holds.
     pub(crate) fn ipvs(&mut self) -> &mut FakeKernel {
         self.client.transport()
+    }
+
+    /// Notes that rules are committed.
+    pub(crate) fn note_commit(&mut self) {
+        let servers = self.ipvs().services.values();
+        let destinations = servers.flat_map(|(_, destinations)| destinations.values());
+        let reached = destinations.filter(|destination| destination.weight > 0);
+        let reached = reached.count();
+        self.at_commits.push(reached);
     }
 
     pub(crate) fn observe(&mut self) -> ObservedServers {

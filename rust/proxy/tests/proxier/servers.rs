@@ -474,6 +474,30 @@ fn one_endpoint_costs_the_same_among_few_and_many() {
 }
 
 #[test]
+fn no_endpoint_is_reached_before_the_rules_that_masquerade() {
+    let mut config = manifest::config();
+    config["backend"] = "ipvs".into();
+    let mut world = World::new(&config);
+    let mut reached = |backend: &str, count: u8| {
+        config["backend"] = backend.into();
+        world.config = Config::from_json(&config.to_string()).unwrap();
+        world.restart_with(|world| {
+            for index in 0..count {
+                set_service(world, index, &json!({}));
+                set_endpoints(world, index, &[1, 2]);
+            }
+        });
+        world.kernel.node().at_commits.clear();
+        world.sync_without_model();
+        world.kernel.node().at_commits[0]
+    };
+    assert_eq!(reached("ipvs", 3), 0, "a cold start");
+    assert_eq!(reached("ipvs", 4), 6, "one Service more");
+    assert_eq!(reached("nftables", 4), 8, "IPVS serves until rules do");
+    assert_eq!(reached("ipvs", 4), 8, "rules serve until IPVS does");
+}
+
+#[test]
 fn an_endpoint_that_comes_back_gets_its_weight_again() {
     let mut world = world_of(1);
     world
