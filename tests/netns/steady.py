@@ -30,9 +30,9 @@ class SteadyClient:
 
 
 @contextmanager
-def steady_client(source: Namespace) -> Iterator[SteadyClient]:
-    """Runs the client in a namespace for the time of the block."""
-    process = source.spawn(sys.executable, "-I", CLIENT, stdin=subprocess.PIPE)
+def steady_client(source: Namespace, *address: str) -> Iterator[SteadyClient]:
+    """Runs the client in a namespace for the time of the block, perhaps at one of its addresses."""
+    process = source.spawn(sys.executable, "-I", CLIENT, *address, stdin=subprocess.PIPE)
     try:
         yield SteadyClient(process)
     finally:

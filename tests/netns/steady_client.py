@@ -1,10 +1,12 @@
 """A client that stays: opens connections on request, keeps some, and tries one after the other.
 
-Run as `steady_client.py`; obeys commands, one JSON object a line, and answers each with a line:
+Run as `steady_client.py [ADDRESS]`, to connect from that address; obeys commands, one JSON object a
+line, and answers each with a line:
 
 - `{"try": [[ADDRESS, PORT], ...], "count": N, "seconds": S}`: connects N times to each, and says
   who answered, as a list of names for each; `none` is among them where nobody did within S seconds
-- `{"hold": [[ADDRESS, PORT], ...]}`: keeps a connection to each open, and says whom it reached
+- `{"hold": [[ADDRESS, PORT], ...]}`: keeps a connection to each open, and says whom it reached;
+  with a third item, that is the port to connect from
 - `{"alive": null}`: sends a line through each connection held, in order, and says which came back
 - `{"keep": [N, ...]}`: closes the others; those of these numbers are held in this order
 - `{"ask": [[ADDRESS, PORT, CLIENT_PORT], ...]}`: sends a datagram to each, always from the same
@@ -29,6 +31,7 @@ SECONDS = 5.0
 ABSENT_SECONDS = 0.3
 """After how long a datagram is given up."""
 PAUSE_SECONDS = 0.005
+OWN_ADDRESS = "".join(sys.argv[1:])
 RESET = struct.pack("ii", 1, 0)
 RESENT_OFFSET = 100
 """Of `tcpi_total_retrans` in `tcp_info` (<linux/tcp.h>)."""
@@ -36,11 +39,25 @@ RESENT_OFFSET = 100
 Target = tuple[str, int]
 
 
-def connected(target: Target, seconds: float = SECONDS) -> socket.socket:
-    """A connection that leaves nothing behind when it is closed."""
-    connection = socket.create_connection(target, seconds)
+def connected(target: Target, seconds: float = SECONDS, own_port: int = 0) -> socket.socket:
+    """A connection that leaves nothing behind when it is closed, from any port or a given one."""
+    connection = socket.socket(family_of(target), socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        if own_port:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if OWN_ADDRESS or own_port:
+            connection.bind((OWN_ADDRESS, own_port))
+        connection.connect(target)
+    except OSError:
+        connection.close()
+        raise
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     return connection
+
+
+def family_of(target: Target) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in target[0] else socket.AF_INET
 
 
 def name_of(connection: socket.socket) -> str:
@@ -68,7 +85,7 @@ class Client:
             case {"try": targets, "count": count, "seconds": seconds}:
                 return [self.tried((address, port), count, seconds) for address, port in targets]
             case {"hold": targets}:
-                return [self.hold((address, port)) for address, port in targets]
+                return [self.hold((address, port), *own) for address, port, *own in targets]
             case {"alive": _}:
                 return [alive(connection) for connection in self.held]
             case {"keep": numbers}:
@@ -99,15 +116,14 @@ class Client:
                 break
         return sorted(names)
 
-    def hold(self, target: Target) -> str:
-        connection = connected(target)
+    def hold(self, target: Target, own_port: int = 0) -> str:
+        connection = connected(target, own_port=own_port)
         self.held.append(connection)
         return name_of(connection)
 
     def ask(self, target: Target, own_port: int) -> str:
         if own_port not in self.datagrams:
-            family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
-            self.datagrams[own_port] = socket.socket(family, socket.SOCK_DGRAM)
+            self.datagrams[own_port] = socket.socket(family_of(target), socket.SOCK_DGRAM)
             self.datagrams[own_port].bind(("", own_port))
             self.datagrams[own_port].settimeout(ABSENT_SECONDS)
         datagrams = self.datagrams[own_port]
@@ -130,10 +146,9 @@ class Client:
 
 
 def again(target: Target, own_port: int, end: str) -> tuple[str, int]:
-    family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     deadline = time.monotonic() + SECONDS
     while True:
-        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection = socket.socket(family_of(target), socket.SOCK_STREAM)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         connection.settimeout(SECONDS)
         connection.bind(("", own_port))
