@@ -19,6 +19,7 @@ line, and answers each with a line:
 
 import errno
 import json
+import os
 import socket
 import struct
 import sys
@@ -30,7 +31,8 @@ SECONDS = 5.0
 """After how long a connection is given up; the first packet is sent again after one second."""
 ABSENT_SECONDS = 0.3
 """After how long a datagram is given up."""
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.005 * float(os.environ.get("KPX_TEST_PATIENCE", "1"))
+"""Between two connections, so that an emulated processor has time for anything else."""
 OWN_ADDRESS = "".join(sys.argv[1:])
 RESET = struct.pack("ii", 1, 0)
 RESENT_OFFSET = 100

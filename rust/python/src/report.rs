@@ -14,29 +14,17 @@ pub(crate) struct PyFeedReport(pub(crate) FeedReport);
 impl PyFeedReport {
     #[getter]
     fn accepted(&self) -> BTreeMap<&str, usize> {
-        self.0
-            .accepted
-            .iter()
-            .map(|(kind, count)| (kind.as_str(), *count))
-            .collect()
+        by_kind(&self.0.accepted)
     }
 
     #[getter]
     fn ignored(&self) -> BTreeMap<&str, usize> {
-        self.0
-            .ignored
-            .iter()
-            .map(|(kind, count)| (kind.as_str(), *count))
-            .collect()
+        by_kind(&self.0.ignored)
     }
 
     #[getter]
     fn rejected(&self) -> BTreeMap<&str, usize> {
-        self.0
-            .rejected
-            .iter()
-            .map(|(kind, count)| (kind.as_str(), *count))
-            .collect()
+        by_kind(&self.0.rejected)
     }
 
     #[getter]
@@ -48,6 +36,12 @@ impl PyFeedReport {
     fn continue_token(&self) -> Option<&str> {
         self.0.continue_token.as_deref()
     }
+}
+
+fn by_kind(counts: &BTreeMap<impl AsRef<str>, usize>) -> BTreeMap<&str, usize> {
+    let counts = counts.iter();
+    let counts = counts.map(|(kind, count)| (kind.as_ref(), *count));
+    counts.collect()
 }
 
 /// What one line of a watch said.

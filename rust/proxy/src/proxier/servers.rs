@@ -74,7 +74,7 @@ impl<D: Dataplane> Proxier<D> {
         }
         // Until all is done it is not certain what the kernel holds.
         let servers = self.servers.take();
-        let [commands, _] = changes.commands(plan.replaces_translation());
+        let commands = changes.first_commands(plan.replaces_translation());
         self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,
@@ -98,7 +98,7 @@ impl<D: Dataplane> Proxier<D> {
             return Ok(());
         }
         let servers = self.servers.take();
-        let [_, commands] = changes.commands(plan.replaces_translation());
+        let commands = changes.last_commands(plan.replaces_translation());
         self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,

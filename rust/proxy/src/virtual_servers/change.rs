@@ -147,35 +147,45 @@ impl VirtualServerPlan {
             .chain(self.device.into_iter().map(action))
     }
 
-    /// The commands that come before the transaction of nftables, and those that come after it.
+    /// The commands that come before the transaction of nftables.
     ///
     /// Rules masquerade what endpoints elsewhere are to answer through this node, so no virtual server
     /// sends anything to an endpoint before the rules are there: a connection that began without them
     /// would never be answered. Where the rules of the other backend translate until they are replaced
     /// (`is_translated`), virtual servers have to be complete before.
-    pub(crate) fn commands(&self, is_translated: bool) -> [Commands; 2] {
-        let mut all = [Commands::default(), Commands::default()];
-        let [before, after] = &mut all;
+    pub(crate) fn first_commands(&self, is_translated: bool) -> Commands {
+        self.commands(|change, commands| {
+            change.definition(commands);
+            if is_translated {
+                change.additions(commands);
+            }
+        })
+    }
+
+    /// The commands that come after it: all others.
+    pub(crate) fn last_commands(&self, is_translated: bool) -> Commands {
+        self.commands(|change, commands| {
+            if !is_translated {
+                change.additions(commands);
+            }
+            change.deletions(commands);
+        })
+    }
+
+    fn commands(&self, of: impl Fn(&ServerChange, &mut Vec<Command>)) -> Commands {
+        let mut all = Commands::default();
         for (index, change) in self.servers.iter().enumerate() {
-            change.definition(&mut before.commands);
-            let additions = if is_translated {
-                &mut *before
-            } else {
-                &mut *after
-            };
-            change.additions(&mut additions.commands);
-            change.deletions(&mut after.commands);
-            before.changes.resize(before.commands.len(), index);
-            after.changes.resize(after.commands.len(), index);
+            of(change, &mut all.commands);
+            all.changes.resize(all.commands.len(), index);
         }
         all
     }
 
     /// How many kernel objects are written or deleted.
     pub(crate) fn operations(&self) -> usize {
-        let commands = self.commands(false);
-        let commands: usize = commands.iter().map(|all| all.commands.len()).sum();
-        commands + self.addresses.len() + usize::from(self.device.is_some())
+        let first = self.first_commands(false).commands.len();
+        let last = self.last_commands(false).commands.len();
+        first + last + self.addresses.len() + usize::from(self.device.is_some())
     }
 
     /// The addresses that come, or those that go.
