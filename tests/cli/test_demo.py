@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ DEMO = [sys.executable, "-m", "kpx", "demo"]
 
 def can(*command: str) -> bool:
     return subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture(autouse=True)
+def _heeded_interrupts() -> Iterator[None]:
+    """Lets what is started heed SIGINT: a shell has what it runs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
