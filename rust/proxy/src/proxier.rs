@@ -339,7 +339,7 @@ impl<D: Dataplane> Proxier<D> {
             summary: plan.summary(),
             ..SyncReport::default()
         };
-        self.begin_servers(plan)?;
+        let begun = self.begin_servers(plan)?;
         let operations = plan.operations(&self.sets);
         let committed = commit(&mut self.dataplane, operations, &mut generation);
         let written = committed.map_err(|source| {
@@ -354,14 +354,14 @@ impl<D: Dataplane> Proxier<D> {
                 source,
             }
         })?;
-        report.operations = written + plan.virtual_servers.operations();
+        report.operations = written + begun;
         if let Some(programmed) = &mut self.programmed {
             plan.confirm(programmed);
             if let Some(generation) = generation.filter(|_| written > 0) {
                 programmed.generation = generation;
             }
         }
-        self.finish_servers(plan)?;
+        report.operations += self.finish_servers(plan)?;
         // What changed after the plan was made is still to be planned.
         if plan.revision == self.revision {
             self.note_flows();

@@ -63,19 +63,20 @@ pub(super) fn refusal_text(refusals: &[ServerRefusal]) -> String {
     )
 }
 
-type ApplyResult<D> = Result<(), ApplyError<<D as Dataplane>::CommitError>>;
+/// How many kernel objects were written or deleted.
+type ApplyResult<D> = Result<usize, ApplyError<<D as Dataplane>::CommitError>>;
 
 impl<D: Dataplane> Proxier<D> {
     /// Prepares virtual servers, before the rules lead to them.
     pub(super) fn begin_servers(&mut self, plan: &Plan) -> ApplyResult<D> {
         let changes = &plan.virtual_servers;
         if changes.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         // Until all is done it is not certain what the kernel holds.
         let servers = self.servers.take();
         let commands = changes.first_commands(plan.replaces_translation());
-        self.submit(changes, &commands)?;
+        let sent = self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,
             source,
@@ -88,18 +89,18 @@ impl<D: Dataplane> Proxier<D> {
             self.dataplane.set_addresses(&added, true).map_err(failed)?;
         }
         self.servers = servers;
-        Ok(())
+        Ok(sent + added.len() + usize::from(changes.device == Some(true)))
     }
 
     /// Lets virtual servers send to the endpoints that are new, and no longer to those that go.
     pub(super) fn finish_servers(&mut self, plan: &Plan) -> ApplyResult<D> {
         let changes = &plan.virtual_servers;
         if changes.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let servers = self.servers.take();
         let commands = changes.last_commands(plan.replaces_translation());
-        self.submit(changes, &commands)?;
+        let sent = self.submit(changes, &commands)?;
         let failed = |source| ApplyError::Commit {
             service: None,
             source,
@@ -115,12 +116,12 @@ impl<D: Dataplane> Proxier<D> {
         if let Some(servers) = &mut self.servers {
             changes.confirm(servers);
         }
-        Ok(())
+        Ok(sent + gone.len() + usize::from(changes.device == Some(false)))
     }
 
     fn submit(&mut self, plan: &VirtualServerPlan, commands: &Commands) -> ApplyResult<D> {
         if commands.commands.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let refusals = self.dataplane.submit(&commands.commands);
         let refusals = refusals.map_err(|source| ApplyError::Commit {
@@ -148,7 +149,7 @@ impl<D: Dataplane> Proxier<D> {
         });
         let refused: Vec<ServerRefusal> = refused.collect();
         if refused.is_empty() {
-            return Ok(());
+            return Ok(commands.commands.len());
         }
         Err(ApplyError::Servers(refused))
     }

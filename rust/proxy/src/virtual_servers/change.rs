@@ -41,12 +41,9 @@ impl ServerChange {
     /// The commands that make it and say how it balances. A new one refuses connections: it sends them
     /// nowhere yet.
     fn definition(&self, commands: &mut Vec<Command>) {
-        let before = self.before.as_ref();
-        match &self.after {
-            Some(after) if before.is_none() => {
-                commands.push(Command::AddService(after.service.clone()));
-            }
-            Some(after) if before.is_some_and(|before| before.service != after.service) => {
+        match (&self.before, &self.after) {
+            (None, Some(after)) => commands.push(Command::AddService(after.service.clone())),
+            (Some(before), Some(after)) if before.service != after.service => {
                 commands.push(Command::ChangeService(after.service.clone()));
             }
             _ => {}
@@ -179,13 +176,6 @@ impl VirtualServerPlan {
             all.changes.resize(all.commands.len(), index);
         }
         all
-    }
-
-    /// How many kernel objects are written or deleted.
-    pub(crate) fn operations(&self) -> usize {
-        let first = self.first_commands(false).commands.len();
-        let last = self.last_commands(false).commands.len();
-        first + last + self.addresses.len() + usize::from(self.device.is_some())
     }
 
     /// The addresses that come, or those that go.
